@@ -1,0 +1,125 @@
+/**
+ * The nouns of the project. Types alone: whoever makes one of these says how.
+ *
+ * @module
+ */
+
+/** The members of a verified token's payload after claim mapping. Data only, frozen deeply. */
+export type Claims = Readonly<Record<string, unknown>>;
+
+/** A verified credential in normal form. Times are NumericDates: seconds since 1970 (RFC 7519 §2). */
+export type Token = {
+  /** The `iss` claim, byte for byte. */
+  readonly issuer: string;
+  /** The issuer's name in the configuration. */
+  readonly issuerName: string;
+  /** The `sub` claim; empty where the issuer does not require one and the token has none. */
+  readonly subject: string;
+  readonly audience: readonly string[];
+  /** The `jti` claim. */
+  readonly id?: string;
+  readonly issuedAt?: number;
+  readonly expiresAt: number;
+  readonly scopes: readonly string[];
+  readonly claims: Claims;
+};
+
+/** Why a credential is not a token; `code` is what the client may know, `reason` is the operator's. */
+export type Refusal = {
+  readonly code: "token_invalid" | "token_expired" | "keys_unavailable";
+  /** Stable, snake_case: `signature_invalid`, `audience_mismatch`, `algorithm_refused`, … */
+  readonly reason: string;
+  /** One line for the operator; never a claim, never token bytes. */
+  readonly detail: string;
+};
+
+/** What is known of the caller besides the token. */
+export type Client = {
+  /** Canonical address (an IPv4-mapped IPv6 address is IPv4), or "unix". */
+  readonly ip: string;
+  /** ISO 3166-1 alpha-2, where a geo database is configured and knows the address. */
+  readonly country?: string;
+  readonly device: Device;
+};
+
+export type Device = {
+  /** `windows`, `macos`, `linux`, `android`, `ios`, `chromeos` or `unknown`. */
+  readonly platform: string;
+  /** `chrome`, `edge`, `firefox`, `safari`, `curl`, … or `unknown`. */
+  readonly browser: string;
+  readonly mobile: boolean;
+};
+
+/** One request as the gate reads it: the only thing that rules may look at. */
+export type Inquiry = {
+  /** Ours, never the client's: 26 characters, sortable by time. */
+  readonly id: string;
+  /** Upper case as received. */
+  readonly method: string;
+  readonly scheme: "http" | "https";
+  /** Lower case, without port or trailing dot. */
+  readonly host: string;
+  /** Host and port as the client sent them. */
+  readonly authority: string;
+  /** The canonical path: what is decided on is what is forwarded. Begins with "/". */
+  readonly path: string;
+  /** With its question mark, or empty. */
+  readonly query: string;
+  readonly headers: Headers;
+  readonly client: Client;
+  /** Milliseconds since 1970. */
+  readonly nowMs: number;
+};
+
+/** RFC 9470 and RFC 6750 §3: what the client would have to bring. */
+export type Challenge = {
+  readonly acr?: readonly string[];
+  /** Seconds since the person last signed in. */
+  readonly maxAge?: number;
+  readonly scope?: readonly string[];
+};
+
+/** One policy's answer within one decision. */
+export type PolicyOutcome = {
+  readonly name: string;
+  readonly verdict: "allow" | "deny" | "challenge" | "fault";
+  /** The policy's own code (`role_missing`), or `claims_mismatch`, `timeout`, `threw`, `nonsense`. */
+  readonly code?: string;
+  readonly detail?: string;
+  readonly ms: number;
+  readonly shadow: boolean;
+};
+
+export type DenialCode =
+  | "request_malformed"
+  | "token_missing"
+  | "token_invalid"
+  | "token_expired"
+  | "token_revoked"
+  | "step_up_required"
+  | "policy_denied"
+  | "insufficient_scope"
+  | "policy_fault"
+  | "route_not_found"
+  | "method_not_allowed"
+  | "too_large"
+  | "method_unsupported"
+  | "upstream_unreachable"
+  | "upstream_timeout"
+  | "internal_fault"
+  | "keys_unavailable"
+  | "overloaded";
+
+/** A decision not to forward: a value, never an exception. */
+export type Denial = {
+  readonly status: number;
+  readonly code: DenialCode;
+  /** The operator's reason: `audience_mismatch`, a policy's own code, `identity_unfit`, … */
+  readonly reason?: string;
+  readonly detail?: string;
+  /** The policy that denied. */
+  readonly policy?: string;
+  readonly challenge?: Challenge;
+  /** Methods for the `Allow` field of a 405. */
+  readonly allow?: readonly string[];
+};
