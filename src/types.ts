@@ -38,7 +38,7 @@ export type Client = {
   /** Canonical address (an IPv4-mapped IPv6 address is IPv4), or "unix". */
   readonly ip: string;
   /** ISO 3166-1 alpha-2, where a geo database is configured and knows the address. */
-  readonly country?: string;
+  readonly country?: string | undefined;
   readonly device: Device;
 };
 
@@ -52,7 +52,7 @@ export type Device = {
 
 /** One request as the gate reads it: the only thing that rules may look at. */
 export type Inquiry = {
-  /** Ours, never the client's: 26 characters, sortable by time. */
+  /** Ours, never the client's: a UUIDv7 (RFC 9562 §5.7), sortable by time. */
   readonly id: string;
   /** Upper case as received. */
   readonly method: string;

@@ -1,0 +1,97 @@
+/**
+ * A denial as the client sees it: RFC 9457 problem details, or a small page for a person.
+ * Alike for every cause of one code; never a claim, token, policy name or address.
+ *
+ * @module
+ */
+import type { Challenge, Denial, DenialCode } from "../types.ts";
+import { denialPage, PAGE_HEADERS } from "./page.ts";
+
+/** One plain sentence a code, for people; the code itself is for machines. */
+const TITLES: Readonly<Record<DenialCode, string>> = {
+  request_malformed: "The request cannot be read safely",
+  token_missing: "Sign-in is required",
+  token_invalid: "The token is not valid here",
+  token_expired: "The token has expired",
+  token_revoked: "The token has been revoked",
+  step_up_required: "A stronger or more recent sign-in is required",
+  policy_denied: "Access is denied",
+  insufficient_scope: "The token does not have the scope this needs",
+  policy_fault: "Access is denied, because a rule could not be evaluated",
+  route_not_found: "Nothing is served here",
+  method_not_allowed: "This method is not served here",
+  too_large: "The request is too large",
+  method_unsupported: "This method is not supported",
+  upstream_unreachable: "The application behind the gate cannot be reached",
+  upstream_timeout: "The application behind the gate does not answer",
+  internal_fault: "The gate has a fault and stays closed",
+  keys_unavailable: "The token cannot be verified at the moment",
+  overloaded: "The gate is overloaded",
+};
+
+/** RFC 6750 §3.1: why a credential did not do; nothing where none was sent. */
+const BEARER_ERRORS: Partial<Record<DenialCode, string>> = {
+  token_invalid: "invalid_token",
+  token_expired: "invalid_token",
+  token_revoked: "invalid_token",
+  step_up_required: "insufficient_user_authentication", // RFC 9470 §3
+  insufficient_scope: "insufficient_scope",
+};
+
+/**
+ * @param accept The client's `Accept`, which chooses between JSON and a page.
+ * @see https://www.rfc-editor.org/rfc/rfc9457
+ */
+export function answerDenial(denial: Denial, requestId: string, accept: string | null): Response {
+  const { status, code } = denial;
+  const title = TITLES[code];
+  const headers = new Headers({ "Cache-Control": "no-store", "X-Request-Id": requestId });
+  if (status === 401 || code === "insufficient_scope") {
+    headers.set("WWW-Authenticate", bearerChallenge(code, denial.challenge));
+  }
+  if (denial.allow !== undefined) headers.set("Allow", denial.allow.join(", "));
+  if (prefersHtml(accept)) {
+    for (const [name, value] of PAGE_HEADERS) headers.set(name, value);
+    return new Response(denialPage({ status, code, title, requestId }), { status, headers });
+  }
+  headers.set("Content-Type", "application/problem+json");
+  const problem = { type: `urn:claimgate:denial:${code}`, title, status, code, requestId };
+  return new Response(JSON.stringify(problem), { status, headers });
+}
+
+/** @see https://www.rfc-editor.org/rfc/rfc6750#section-3 */
+function bearerChallenge(code: DenialCode, challenge: Challenge | undefined): string {
+  const parts = [`Bearer realm="claimgate"`];
+  const error = BEARER_ERRORS[code];
+  if (error !== undefined) parts.push(`error="${error}"`);
+  if (challenge?.scope !== undefined) parts.push(`scope="${quotable(challenge.scope)}"`);
+  if (challenge?.acr !== undefined) parts.push(`acr_values="${quotable(challenge.acr)}"`);
+  if (challenge?.maxAge !== undefined) parts.push(`max_age="${challenge.maxAge}"`);
+  return parts.join(", ");
+}
+
+/** A policy's own words, kept to what a quoted string may hold (RFC 6750 §3, `scope`). */
+function quotable(values: readonly string[]): string {
+  return values.map((value) => value.replace(/[^\x21\x23-\x5b\x5d-\x7e]/g, "")).join(" ");
+}
+
+/** A page only for those who name `text/html` and do not like JSON better (RFC 9110 §12.5.1). */
+export function prefersHtml(accept: string | null): boolean {
+  if (accept === null || accept.length > 1024) return false;
+  const html = qualityOf(accept, "text/html");
+  return (
+    html > 0 &&
+    html >= qualityOf(accept, "application/json") &&
+    html >= qualityOf(accept, "application/problem+json")
+  );
+}
+
+function qualityOf(accept: string, type: string): number {
+  for (const part of accept.toLowerCase().split(",")) {
+    const [name, ...parameters] = part.split(";").map((piece) => piece.trim());
+    if (name !== type) continue;
+    const quality = parameters.find((parameter) => parameter.startsWith("q="));
+    return quality === undefined ? 1 : Number.parseFloat(quality.slice(2)) || 0;
+  }
+  return 0;
+}
