@@ -1,0 +1,337 @@
+/**
+ * `issuers`: whose tokens are trusted, with what keys and by what rules.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { DEVELOPMENT_ISSUER } from "../lib/development.ts";
+import { suggest } from "../lib/suggest.ts";
+import { checkDecryptionKey } from "./decryption-key.ts";
+import { readDurationMs } from "./quantity.ts";
+import { readFilePath, readSecret } from "./read-files.ts";
+import { isLocal, type Listen } from "./read-listen.ts";
+import { readSecureUrl } from "./read-url.ts";
+import type { Reading } from "./report.ts";
+import type { IssuerConfig, KeyOrigin, YamlPath } from "./resolved.ts";
+import type { IssuerContent } from "./schema.ts";
+import type { Source } from "./source.ts";
+
+/** RFC 7518 §3.1 and RFC 8037 §3.1, without the symmetric ones. */
+const ALGORITHMS = "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA".split(" ");
+/** The issuer's name is part of a file's name. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const TYPE = /^[a-z0-9!#$&^_.+/-]{1,64}$/;
+const DEVELOPMENT_AUDIENCE = "dev";
+const KEY_SOURCES = ["jwksUri", "jwks", "publicKey"] as const;
+
+/** @returns Those that have a name; what is wrong with them or the rest has been reported. */
+export async function readIssuers(
+  written: readonly (IssuerContent | undefined)[],
+  listens: readonly Listen[],
+  reading: Reading,
+): Promise<readonly IssuerConfig[]> {
+  const issuers: IssuerConfig[] = [];
+  for (const [index, content] of written.entries()) {
+    if (content === undefined) continue;
+    const path: YamlPath = ["issuers", index];
+    const issuer = await readIssuer(content, path, reading);
+    const twin = issuers.find(({ name }) => name.toLowerCase() === issuer.name.toLowerCase());
+    if (twin !== undefined && issuer.name !== "") {
+      reading.report.at([...path, "name"], {
+        code: "name_duplicate",
+        message: `another issuer is called ${twin.name}`,
+        fix: "choose another name",
+      });
+    }
+    if (content.development === true) refuseDevelopmentBeyond(listens, path, reading);
+    if (content.name !== undefined) issuers.push(issuer);
+  }
+  return issuers;
+}
+
+async function readIssuer(
+  content: IssuerContent,
+  path: YamlPath,
+  reading: Reading,
+): Promise<IssuerConfig> {
+  const { report } = reading;
+  const name = content.name ?? "";
+  if (content.name !== undefined && !NAME.test(name)) {
+    report.at([...path, "name"], {
+      code: "name_invalid",
+      message: "an issuer's name has letters, digits, ., _ and -, at most 64",
+      fix: "choose a short name, for example okta",
+    });
+  }
+  const issuer = content.issuer ?? (content.development === true ? DEVELOPMENT_ISSUER : "");
+  const keysPath = [...path, "keys"];
+  const ms = (key: "clockTolerance" | "maxLifetime", preset: string, from: string, to: string) =>
+    readDurationMs(content[key], preset, { from, to }, [...path, key], report);
+  const tokenTypes = readTokenTypes(content, path, reading);
+  const decryptionKey = await readDecryptionKey(content, path, reading);
+  return {
+    name,
+    issuer,
+    audiences: readAudiences(content, path, reading),
+    keys: await readKeyOrigin(content, issuer, path, reading),
+    refreshMs: readDurationMs(
+      content.keys?.refresh,
+      "10m",
+      { from: "100ms", to: "7d" },
+      [...keysPath, "refresh"],
+      report,
+    ),
+    staleForMs: readDurationMs(
+      content.keys?.staleFor,
+      "1h",
+      { from: "0s", to: "30d" },
+      [...keysPath, "staleFor"],
+      report,
+    ),
+    algorithms: readAlgorithms(content, path, reading),
+    ...(tokenTypes !== undefined && { tokenTypes }),
+    clockToleranceSeconds: ms("clockTolerance", "30s", "0s", "5m") / 1000,
+    maxLifetimeSeconds: ms("maxLifetime", "24h", "1s", "3650d") / 1000,
+    requiredClaims: readTexts(
+      content.requiredClaims ?? ["sub"],
+      [...path, "requiredClaims"],
+      reading,
+    ),
+    ...(decryptionKey !== undefined && { decryptionKey }),
+    claims: readClaims(content, path, reading),
+  };
+}
+
+/** Where keys come from; checks the issuer's identifier along the way, as discovery makes it an address. */
+async function readKeyOrigin(
+  content: IssuerContent,
+  issuer: string,
+  path: YamlPath,
+  reading: Reading,
+): Promise<KeyOrigin> {
+  const { report, source } = reading;
+  const isDevelopment = content.development === true;
+  const named = KEY_SOURCES.filter((key) => source.has([...path, key]));
+  const [first, second] = named;
+  const extra = isDevelopment ? first : second;
+  if (extra !== undefined) {
+    report.atKey([...path, extra], {
+      code: "keys_ambiguous",
+      message: isDevelopment
+        ? `the development issuer makes its own keys: ${extra} has no place here`
+        : `${extra} and ${first} both say where the keys come from`,
+      fix: isDevelopment ? `remove ${extra} or development` : "keep one of the two",
+    });
+  }
+  const usesDiscovery = !isDevelopment && first === undefined;
+  checkIdentifier(content, usesDiscovery, path, reading);
+
+  if (isDevelopment) return { kind: "development", folder: join(reading.folder, ".claimgate") };
+  if (content.jwksUri !== undefined) {
+    const url = readSecureUrl(content.jwksUri, "jwksUri");
+    if (!url.ok) report.at([...path, "jwksUri"], url.error);
+    return { kind: "jwksUri", url: content.jwksUri };
+  }
+  for (const kind of ["jwks", "publicKey"] as const) {
+    const file = content[kind];
+    if (file !== undefined)
+      return { kind, file: await readFilePath(file, [...path, kind], reading) };
+  }
+  return { kind: "discovery", issuer };
+}
+
+function checkIdentifier(
+  content: IssuerContent,
+  usesDiscovery: boolean,
+  path: YamlPath,
+  { report, source }: Reading,
+): void {
+  const at = [...path, "issuer"];
+  const { issuer } = content;
+  if (issuer === undefined) {
+    if (source.has(at) || mayBeDevelopment(content, path, source)) return;
+    report.at(path, {
+      code: "key_missing",
+      message: `${nameOf(content)} has no issuer`,
+      fix: "add issuer: the exact text of its tokens' iss, mostly https://…",
+    });
+    return;
+  }
+  if (issuer === "" || /\s|\p{Cc}/u.test(issuer)) {
+    const fix = "write the exact text of its tokens' iss";
+    report.at(at, { code: "value_invalid", message: "issuer is empty or holds white space", fix });
+    return;
+  }
+  // RFC 8414 §2: what keys are discovered from is https, without query and fragment. Elsewhere
+  // `iss` is any text (RFC 7519 §4.1.1), but plain http is a mistake in either case.
+  if (!usesDiscovery && !/^http:/i.test(issuer)) return;
+  const url = readSecureUrl(issuer, "issuer");
+  if (!url.ok) {
+    const isName = url.error.code === "url_invalid" && !/^https?:/i.test(issuer);
+    const fix = "write https://host/path, or say where the keys are: jwksUri, jwks or publicKey";
+    report.at(at, isName ? { ...url.error, fix } : url.error);
+  } else if (usesDiscovery && issuer.includes("?")) {
+    const fix = "remove it, or say where the keys are: jwksUri, jwks or publicKey";
+    report.at(at, { code: "url_invalid", message: "issuer holds a query", fix });
+  }
+}
+
+function nameOf({ name }: IssuerContent): string {
+  return name === undefined ? "this issuer" : `issuer ${name.slice(0, 64)}`;
+}
+
+/** A switch that could not be read was reported; what it would have made needless is not missed. */
+function mayBeDevelopment(content: IssuerContent, path: YamlPath, source: Source): boolean {
+  return content.development ?? source.has([...path, "development"]);
+}
+
+function readAudiences(
+  content: IssuerContent,
+  path: YamlPath,
+  reading: Reading,
+): readonly string[] {
+  const at = [...path, "audiences"];
+  if (content.audiences === undefined) {
+    if (content.development === true) return [DEVELOPMENT_AUDIENCE];
+    if (!reading.source.has(at) && !mayBeDevelopment(content, path, reading.source)) {
+      reading.report.at(path, {
+        code: "key_missing",
+        message: `${nameOf(content)} has no audiences`,
+        fix: "add audiences: the values of aud that are meant for what stands behind this gate",
+      });
+    }
+    return [];
+  }
+  if (content.audiences.length === 0) {
+    const fix = "name at least one value of aud";
+    reading.report.at(at, { code: "list_empty", message: "audiences is empty", fix });
+  }
+  return readTexts(content.audiences, at, reading);
+}
+
+function readAlgorithms(
+  content: IssuerContent,
+  path: YamlPath,
+  { report }: Reading,
+): readonly string[] {
+  const at = [...path, "algorithms"];
+  if (content.algorithms === undefined) return ALGORITHMS;
+  if (content.algorithms.length === 0) {
+    const fix = "name at least one, or remove the key for all of them";
+    report.at(at, { code: "list_empty", message: "algorithms is empty", fix });
+  }
+  const found = new Set<string>();
+  for (const [index, written] of content.algorithms.entries()) {
+    if (written === undefined) continue;
+    // RFC 9864 §2.2: the same signature under its newer name.
+    const algorithm = written === "Ed25519" ? "EdDSA" : written;
+    if (ALGORITHMS.includes(algorithm)) {
+      found.add(algorithm);
+      continue;
+    }
+    const isForbidden = /^(?:none|hs\d+)$/i.test(written);
+    const meant = isForbidden ? undefined : suggest(written, ALGORITHMS);
+    report.at([...at, index], {
+      code: "algorithm_refused",
+      message: isForbidden
+        ? "symmetric algorithms and none are never accepted: whoever can check such a token can make one"
+        : "not a signature algorithm that is known here",
+      fix: meant === undefined ? `use any of: ${ALGORITHMS.join(", ")}` : `write ${meant}`,
+    });
+  }
+  return [...found];
+}
+
+function readTokenTypes(
+  content: IssuerContent,
+  path: YamlPath,
+  { report }: Reading,
+): readonly string[] | undefined {
+  const at = [...path, "tokenTypes"];
+  if (content.tokenTypes === undefined) return undefined;
+  if (content.tokenTypes.length === 0) {
+    const fix = "name at least one, or remove the key for at+jwt, JWT or none";
+    report.at(at, { code: "list_empty", message: "tokenTypes is empty", fix });
+  }
+  const found = new Set<string>();
+  for (const [index, written] of content.tokenTypes.entries()) {
+    if (written === undefined) continue;
+    // RFC 7515 §4.1.9: `application/` is understood.
+    const type = written.toLowerCase().replace(/^application\//, "");
+    if (TYPE.test(type)) found.add(type);
+    else {
+      const fix = "write at+jwt or JWT";
+      report.at([...at, index], { code: "value_invalid", message: "not a token type", fix });
+    }
+  }
+  return [...found];
+}
+
+function readClaims(
+  content: IssuerContent,
+  path: YamlPath,
+  { report }: Reading,
+): Readonly<Record<string, string>> {
+  const claims: Record<string, string> = {};
+  for (const [name, from] of Object.entries(content.claims ?? {})) {
+    if (from === undefined) continue;
+    claims[name] = from;
+    if (name !== "" && from !== "") continue;
+    const fix = "write name: where it is in the token, for example roles: realm_access.roles";
+    report.at([...path, "claims", name], {
+      code: "value_invalid",
+      message: "an empty claim name",
+      fix,
+    });
+  }
+  return claims;
+}
+
+async function readDecryptionKey(
+  content: IssuerContent,
+  path: YamlPath,
+  reading: Reading,
+): Promise<string | undefined> {
+  const at = [...path, "decryptionKey"];
+  if (content.decryptionKey === undefined) return undefined;
+  const key = await readSecret(content.decryptionKey, at, reading);
+  if (key === undefined) return undefined;
+  const complaint = checkDecryptionKey(key);
+  if (complaint !== undefined) {
+    reading.report.at(at, {
+      code: "secret_invalid",
+      message: `decryptionKey: ${complaint}`,
+      fix: "give a private key as JWK (JSON) or PKCS #8 PEM, RSA from 2048 bits, EC, or X25519",
+    });
+  }
+  return key;
+}
+
+/** Each text once; empty ones have been reported. */
+function readTexts(
+  texts: readonly (string | undefined)[],
+  path: YamlPath,
+  { report }: Reading,
+): readonly string[] {
+  for (const [index, text] of texts.entries()) {
+    if (text !== "") continue;
+    const fix = "write it out, or remove it";
+    report.at([...path, index], { code: "value_invalid", message: "an empty text", fix });
+  }
+  return [...new Set(texts.filter((text) => text !== undefined))];
+}
+
+function refuseDevelopmentBeyond(
+  listens: readonly Listen[],
+  path: YamlPath,
+  { report, source }: Reading,
+): void {
+  const beyond = listens.find(({ address }) => !isLocal(address));
+  if (beyond === undefined) return;
+  const { line } = source.positionOf(beyond.path);
+  report.atKey([...path, "development"], {
+    code: "development_exposed",
+    message: `the development issuer together with a listen address beyond this machine (line ${line}): whoever has its key file gets in`,
+    fix: "listen on 127.0.0.1, or use a real issuer",
+  });
+}
