@@ -1,0 +1,62 @@
+/**
+ * What an operator may read of a policy that threw: its error, without what the token or the
+ * request holds.
+ *
+ * @module
+ */
+import type { Question } from "./input.ts";
+import type { Verdict } from "./verdict.ts";
+
+type Fault = Extract<Verdict, { kind: "fault" }>;
+
+const DETAIL_LIMIT = 500;
+const STACK_LIMIT = 4_000;
+/** Shorter values are in every text by chance, and tell nothing. */
+const REDACTED_FROM_LENGTH = 4;
+const REDACTED_LIMIT = 1_000;
+
+export function threw(policy: string, error: unknown, question: Question): Fault {
+  const fault = { kind: "fault", policy, code: "threw" } as const;
+  if (!(error instanceof Error)) {
+    return {
+      ...fault,
+      detail: `it threw ${error === null ? "null" : `a ${typeof error}`}, not an Error`,
+    };
+  }
+  const secrets = valuesOf(question);
+  const said = redact(`${error.name}: ${error.message}`, secrets);
+  // Frames name files and functions only; what is before them repeats the message.
+  const frames = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+  return {
+    ...fault,
+    detail: said.replaceAll(/\s+/g, " ").slice(0, DETAIL_LIMIT),
+    stack: [said, ...frames].join("\n").slice(0, STACK_LIMIT),
+  };
+}
+
+export function timedOut(policy: string, limitMs: number): Fault {
+  return { kind: "fault", policy, code: "timeout", detail: `no answer within ${limitMs} ms` };
+}
+
+function redact(text: string, values: readonly string[]): string {
+  return values.reduce((rest, value) => rest.replaceAll(value, "[…]"), text);
+}
+
+/** Every string or number that came with the request, the longest first. */
+function valuesOf({ token, inquiry }: Question): string[] {
+  const values = new Set<string>();
+  const waiting: unknown[] = [
+    token.claims,
+    token.subject,
+    inquiry.query,
+    ...inquiry.headers.values(),
+  ];
+  for (const [, value] of new URLSearchParams(inquiry.query)) waiting.push(value);
+  while (waiting.length > 0 && values.size < REDACTED_LIMIT) {
+    const next = waiting.pop();
+    if (typeof next === "object" && next !== null) waiting.push(...Object.values(next));
+    const text = typeof next === "string" || typeof next === "number" ? String(next) : "";
+    if (text.length >= REDACTED_FROM_LENGTH) values.add(text);
+  }
+  return [...values].sort((a, b) => b.length - a.length);
+}

@@ -1,0 +1,81 @@
+/**
+ * The only file that knows `Bun.ModuleGraph`, which is experimental: loads modules of a policy
+ * folder afresh, apart from every former set, and runs their code so that what it opens, and
+ * what it throws later, is the graph's and not the gate's.
+ *
+ * @module
+ */
+import * as sdk from "./sdk.ts";
+
+export type PolicyGraph = {
+  /** @returns The module's default export; rejects with whatever loading it threw. */
+  load(file: string): Promise<unknown>;
+  /** Calls `task` in the graph's context, also after `dispose()`. */
+  run<T>(task: () => T): T;
+  /** An evaluation has begun that does not end in this call: the graph waits for it. */
+  begin(): void;
+  /** One that had begun has ended. */
+  end(): void;
+  /** Closes what policies opened, once the last evaluation in flight has ended. */
+  dispose(): void;
+};
+
+/** @param onStray Told of errors that no evaluation waits for: a timer's, a promise nobody awaits. */
+export function openGraph(onStray: (error: unknown) => void): PolicyGraph {
+  registerSdk();
+  const graph = new Bun.ModuleGraph({ onError: (error) => onStray(error) });
+  let inFlight = 0;
+  let state: "open" | "retired" | "disposed" = "open";
+
+  const settle = () => {
+    if (state !== "retired" || inFlight > 0) return;
+    state = "disposed";
+    graph.dispose();
+  };
+  return {
+    load: async (file) => (await graph.import(file)).default,
+    run: (task) => (state === "disposed" ? latecomers() : graph).run(task),
+    begin() {
+      inFlight++;
+    },
+    end() {
+      inFlight--;
+      settle();
+    },
+    dispose() {
+      if (state === "open") state = "retired";
+      settle();
+    },
+  };
+}
+
+let shared: Bun.ModuleGraph | undefined;
+
+/**
+ * Where policies of a set that was disposed run: a request that took the site before a reload
+ * may ask its policies only afterwards. Their code still works; it needs but a context.
+ */
+function latecomers(): Bun.ModuleGraph {
+  shared ??= new Bun.ModuleGraph({ onError: (error) => reportStray(error) });
+  return shared;
+}
+
+/** Says on stderr that policy code failed where nobody waits for it. */
+export function reportStray(error: unknown): void {
+  const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  console.error(`claimgate: policy code failed outside its evaluation: ${what.slice(0, 2_000)}`);
+}
+
+let registered = false;
+
+/** Modules that a graph loads find the SDK under its name, whatever lies on disk. */
+function registerSdk(): void {
+  if (registered) return;
+  registered = true;
+  Bun.plugin({
+    name: "claimgate-sdk",
+    setup(build) {
+      build.module("claimgate", () => ({ exports: { ...sdk }, loader: "object" }));
+    },
+  });
+}

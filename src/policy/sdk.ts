@@ -1,0 +1,128 @@
+/**
+ * What policies import as "claimgate".
+ *
+ * @module
+ */
+import { type Static, type TObject, type TSchema, Type } from "@sinclair/typebox";
+import { canonicalAddress, createRangeMatcher } from "../lib/cidr.ts";
+import { parseDuration } from "../lib/duration.ts";
+import type { Allow, Challenge, Deny, PolicyDefinition } from "./definition.ts";
+
+export type {
+  Expectation,
+  PolicyCase,
+  PolicyClient,
+  PolicyDefinition,
+  PolicyInput,
+  PolicyRequest,
+  PolicyToken,
+  PolicyVerdict,
+} from "./definition.ts";
+/**
+ * Schemas of claims and options (TypeBox). For strings there are the formats `cidr`
+ * (`10.0.0.0/8`), `time-zone` (`Europe/Vienna`), `duration` (`15m`), `date` (`2026-12-24`),
+ * `country` (`AT`) and `pattern` (a regular expression).
+ */
+export { type Static, Type };
+
+// biome-ignore lint/complexity/noBannedTypes: a schema without members is exactly what is meant
+type Nothing = TObject<{}>;
+
+/**
+ * Makes a policy: the default export of a file in the policies folder.
+ *
+ * ```ts
+ * export default definePolicy({
+ *   description: "Lets staff pass",
+ *   claims: Type.Object({ roles: Type.Array(Type.String()) }),
+ *   evaluate: ({ claims }) => (claims.roles.includes("staff") ? allow() : deny("staff_only")),
+ *   cases: [{ name: "staff passes", claims: { roles: ["staff"] }, expect: "allow" }],
+ * });
+ * ```
+ */
+export function definePolicy<C extends TSchema = Nothing, O extends TSchema = Nothing>(
+  policy: PolicyDefinition<C, O>,
+): PolicyDefinition<C, O> {
+  return Object.freeze({ ...policy, [MADE_BY_DEFINE_POLICY]: true });
+}
+
+/** How the loader knows a policy from any other object. */
+const MADE_BY_DEFINE_POLICY = Symbol.for("claimgate.policy");
+
+const ALLOW: Allow = Object.freeze({ verdict: "allow" });
+
+/**
+ * Lets the request pass this policy.
+ *
+ * @param obligations `headers` are set on the request to the upstream. Of two policies that set
+ *   one header the later wins, and the route's identity headers win over both.
+ */
+export function allow(obligations?: { headers?: Readonly<Record<string, string>> }): Allow {
+  const headers = obligations?.headers;
+  return headers === undefined ? ALLOW : { verdict: "allow", headers };
+}
+
+/**
+ * Refuses the request.
+ *
+ * @param code snake_case, for the operator: `role_missing`. The client sees `policy_denied`.
+ * @param detail One line for the operator: what was wanted, never what the token holds.
+ */
+export function deny(code: string, detail?: string): Deny {
+  return detail === undefined ? { verdict: "deny", code } : { verdict: "deny", code, detail };
+}
+
+/**
+ * Asks the client for more: a stronger or fresher sign-in (`acr`, `maxAge` in seconds;
+ * RFC 9470), or a token with more scopes (`scope`; RFC 6750).
+ */
+export function challenge(wanted: Omit<Challenge, "verdict">): Challenge {
+  return { verdict: "challenge", ...wanted };
+}
+
+const matchers = new WeakMap<readonly string[], (canonicalIp: string) => boolean>();
+
+/**
+ * Whether an address lies in one of the ranges (`10.0.0.0/8`, `2001:db8::/32`, or one address).
+ * A caller over a unix socket, whose address is "unix", is in none.
+ *
+ * @param ranges Read once for each list: pass the same one, as options are.
+ * @throws RangeError for a range that cannot be read.
+ */
+export function inRange(ip: string, ranges: readonly string[]): boolean {
+  let matches = matchers.get(ranges);
+  if (matches === undefined) {
+    matches = createRangeMatcher(ranges);
+    matchers.set(ranges, matches);
+  }
+  const canonical = canonicalAddress(ip);
+  return canonical !== undefined && matches(canonical);
+}
+
+/**
+ * Looks a claim up as the configuration does: the member of exactly that name first, then
+ * the dotted path (`realm_access.roles`).
+ *
+ * @returns `undefined` where there is none.
+ */
+export function claimAt(claims: Readonly<Record<string, unknown>>, path: string): unknown {
+  if (Object.hasOwn(claims, path)) return claims[path];
+  let value: unknown = claims;
+  for (const name of path.split(".")) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name))
+      return undefined;
+    value = (value as Readonly<Record<string, unknown>>)[name];
+  }
+  return value;
+}
+
+/**
+ * Milliseconds of a duration as the configuration writes it: `30s`, `15m`, `24h`, `7d`.
+ *
+ * @throws RangeError for anything else.
+ */
+export function milliseconds(duration: string): number {
+  const ms = parseDuration(duration);
+  if (ms === undefined) throw new RangeError("not a duration: write it like 30s, 15m or 24h");
+  return ms;
+}

@@ -1,0 +1,169 @@
+/**
+ * Reads what a policy answered. Policies are trusted to mean well, not to answer well: what
+ * is not exactly a verdict is nonsense, and nonsense closes the gate.
+ *
+ * @module
+ */
+import type { Challenge } from "../types.ts";
+
+/** The answer of one policy, or of a whole route's. */
+export type Verdict =
+  | { readonly kind: "allow"; readonly headers: Readonly<Record<string, string>> }
+  | {
+      readonly kind: "deny";
+      readonly policy: string;
+      readonly code: string;
+      readonly detail?: string;
+    }
+  | { readonly kind: "challenge"; readonly policy: string; readonly challenge: Challenge }
+  | {
+      readonly kind: "fault";
+      readonly policy: string;
+      readonly code: "threw" | "timeout" | "nonsense";
+      readonly detail: string;
+      readonly stack?: string;
+    };
+
+export const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+
+const CODE = /^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/;
+const CODE_LIMIT = 64;
+const DETAIL_LIMIT = 1_000;
+/** A field name: RFC 9110 §5.6.2 `token`. */
+const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: controls are what is refused (RFC 9110 §5.5)
+const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
+const HEADERS_LIMIT = 64;
+const HEADER_VALUE_LIMIT = 8_192;
+/** Printable ASCII without space, quote and backslash: RFC 6749 §3.3, and safe in a quoted string. */
+const CHALLENGE_WORD = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+const CHALLENGE_WORDS_LIMIT = 32;
+
+/** Fields that a policy may not set, each with the rule that says so. */
+const RESERVED_HEADERS: ReadonlySet<string> = new Set([
+  "connection", // RFC 9110 §7.6.1: this hop's
+  "keep-alive", // RFC 9110 §7.6.1
+  "proxy-connection", // RFC 9110 §7.6.1
+  "proxy-authenticate", // RFC 9110 §11.7.1
+  "proxy-authorization", // RFC 9110 §11.7.2
+  "te", // RFC 9110 §10.1.4
+  "trailer", // RFC 9110 §6.6.2
+  "transfer-encoding", // RFC 9112 §6.1: framing is fetch's
+  "upgrade", // RFC 9110 §7.8
+  "content-length", // RFC 9112 §6.2: framing is fetch's
+  "host", // RFC 9110 §7.2: the route's `preserveHost` decides
+  "expect", // RFC 9110 §10.1.1: answered by this hop
+  "forwarded", // RFC 7239: the gate's own word
+  "x-real-ip", // the gate's own word
+  "x-request-id", // the gate's own word
+  "x-original-url", // upstreams may route by it: the path decided on is the path forwarded
+  "x-original-uri", // upstreams may route by it
+  "x-rewrite-url", // upstreams may route by it
+  "x-http-method-override", // upstreams may act by it
+  "x-http-method", // upstreams may act by it
+  "x-method-override", // upstreams may act by it
+]);
+
+/** @param policy Its name, for the verdict. @param answer Whatever `evaluate` gave. */
+export function readVerdict(policy: string, answer: unknown): Verdict {
+  let read: Verdict | string;
+  try {
+    read = readAnswer(policy, answer);
+  } catch {
+    read = "its answer cannot be read"; // a getter of the answer's own threw: that is no verdict
+  }
+  if (typeof read !== "string") return read;
+  return { kind: "fault", policy, code: "nonsense", detail: read };
+}
+
+type Answer = Readonly<Record<string, unknown>>;
+
+/** @returns The verdict, or what is wrong with it. */
+function readAnswer(policy: string, answer: unknown): Verdict | string {
+  if (!isAnswer(answer)) {
+    const what = answer === undefined ? "nothing" : "something else than a verdict";
+    return `it answered ${what}: return allow(), deny() or challenge()`;
+  }
+  switch (answer.verdict) {
+    case "allow":
+      return readAllow(answer);
+    case "deny":
+      return readDeny(policy, answer);
+    case "challenge":
+      return readChallenge(policy, answer);
+    default:
+      return "it answered a verdict of no known kind";
+  }
+}
+
+function isAnswer(answer: unknown): answer is Answer {
+  return typeof answer === "object" && answer !== null && !Array.isArray(answer);
+}
+
+const ALLOW: Verdict = Object.freeze({ kind: "allow", headers: NO_HEADERS });
+
+function readAllow({ headers }: Answer): Verdict | string {
+  if (headers === undefined) return ALLOW;
+  if (typeof headers !== "object" || headers === null || headers instanceof Headers) {
+    return "headers must be a plain object of strings";
+  }
+  const entries = Object.entries(headers);
+  if (entries.length > HEADERS_LIMIT) return `more than ${HEADERS_LIMIT} headers`;
+  const problem = entries.map(([name, value]) => headerProblem(name, value)).find(Boolean);
+  if (problem !== undefined) return problem;
+  return { kind: "allow", headers: Object.fromEntries(entries) };
+}
+
+/** Names the header, never its value. */
+function headerProblem(name: string, value: unknown): string | undefined {
+  if (name.length > 128 || !HEADER_NAME.test(name)) return "a header's name is not a field name";
+  const lower = name.toLowerCase();
+  if (RESERVED_HEADERS.has(lower) || lower.startsWith("x-forwarded-")) {
+    return `header ${name} is not a policy's to set`;
+  }
+  if (typeof value !== "string") return `header ${name} must be a string`;
+  if (value.length > HEADER_VALUE_LIMIT) return `header ${name} is too long`;
+  return CONTROL.test(value) ? `header ${name} holds control characters` : undefined;
+}
+
+function readDeny(policy: string, { code, detail }: Answer): Verdict | string {
+  if (typeof code !== "string" || code.length > CODE_LIMIT || !CODE.test(code)) {
+    return "deny() wants a code in snake_case";
+  }
+  if (detail === undefined) return { kind: "deny", policy, code };
+  if (typeof detail !== "string") return "deny() wants its detail as a string";
+  return { kind: "deny", policy, code, detail: detail.slice(0, DETAIL_LIMIT) };
+}
+
+function readChallenge(policy: string, { acr, maxAge, scope }: Answer): Verdict | string {
+  const challenge: { acr?: string[]; maxAge?: number; scope?: string[] } = {};
+  if (acr !== undefined) {
+    const words = challengeWords(acr);
+    if (words === undefined) return "challenge() wants acr as words without spaces or quotes";
+    challenge.acr = words;
+  }
+  if (scope !== undefined) {
+    const words = challengeWords(scope);
+    if (words === undefined) return "challenge() wants scope as words without quotes";
+    challenge.scope = words;
+  }
+  if (maxAge !== undefined) {
+    if (typeof maxAge !== "number" || !Number.isSafeInteger(maxAge) || maxAge < 0) {
+      return "challenge() wants maxAge as whole seconds";
+    }
+    challenge.maxAge = maxAge;
+  }
+  if (Object.keys(challenge).length === 0) return "challenge() wants acr, maxAge or scope";
+  return { kind: "challenge", policy, challenge };
+}
+
+function challengeWords(value: unknown): string[] | undefined {
+  const words: unknown[] =
+    typeof value === "string" ? value.split(" ") : Array.isArray(value) ? value : [];
+  if (words.length === 0 || words.length > CHALLENGE_WORDS_LIMIT) return undefined;
+  const good = words.filter(
+    (word): word is string =>
+      typeof word === "string" && word.length <= 256 && CHALLENGE_WORD.test(word),
+  );
+  return good.length === words.length ? good : undefined;
+}
