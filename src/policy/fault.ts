@@ -26,7 +26,9 @@ export function threw(policy: string, error: unknown, question: Question): Fault
   const secrets = valuesOf(question);
   const said = redact(`${error.name}: ${error.message}`, secrets);
   // Frames name files and functions only; what is before them repeats the message.
-  const frames = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+  const all = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+  const ours = all.findIndex((frame) => frame.includes("policy/evaluate.ts:"));
+  const frames = ours < 0 ? all : all.slice(0, ours);
   return {
     ...fault,
     detail: said.replaceAll(/\s+/g, " ").slice(0, DETAIL_LIMIT),
