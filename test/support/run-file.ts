@@ -59,7 +59,7 @@ export async function runTestFile(
     const [out, error] = await text;
     const xml = Bun.file(reportFile);
     const report = (await xml.exists()) ? readReport(await xml.text()) : undefined;
-    return judge({ report, exitCode, late, output: error + out });
+    return judge({ report, exitCode, late, output: out + error });
   } finally {
     clearTimeout(timer);
     groups.delete(child.pid);
