@@ -55,7 +55,7 @@ test("ends a file that does not end, with what it started", async () => {
   const result = await run(
     `
     test("loops", () => {
-      const child = Bun.spawn(["sleep", "1000"]);
+      const child = Bun.spawn([process.execPath, "-e", "setTimeout(() => {}, 1e6)"]);
       console.log("child=" + child.pid + ";");
       for (;;);
     });`,
