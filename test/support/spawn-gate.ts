@@ -40,6 +40,7 @@ export type LogLine = Readonly<Record<string, unknown>>;
 const READY_LIMIT_MS = 15_000;
 const LOG_LIMIT_MS = 5_000;
 const STOP_LIMIT_MS = 15_000;
+const LAST_WORDS_MS = 1_000;
 const POLL_MS = 10;
 
 /** @throws Error with all of stderr when it ends, or is not ready in time. */
@@ -55,7 +56,7 @@ export async function spawnGate(options: GateOptions): Promise<SpawnedGate> {
     stdout: "ignore",
     stderr: "pipe",
   });
-  const { log, stderr } = collect(child.stderr);
+  const { log, stderr, ended } = collect(child.stderr);
   const url = `${options.tls === undefined ? "http" : "https"}://127.0.0.1:${port}`;
 
   const stop = async () => {
@@ -63,6 +64,8 @@ export async function spawnGate(options: GateOptions): Promise<SpawnedGate> {
     const timer = setTimeout(() => child.kill("SIGKILL"), STOP_LIMIT_MS);
     const exitCode = await child.exited;
     clearTimeout(timer);
+    // Its last words; not for ever, since a child it left behind may hold the pipe open.
+    await Promise.race([ended, Bun.sleep(LAST_WORDS_MS)]);
     return exitCode;
   };
   const gate: SpawnedGate = {
@@ -108,6 +111,7 @@ async function isReady(url: string, init: BunFetchRequestInit): Promise<boolean>
 function collect(stream: ReadableStream<Uint8Array>): {
   readonly log: readonly LogLine[];
   readonly stderr: () => string;
+  readonly ended: Promise<void>;
 } {
   const log: LogLine[] = [];
   const decoder = new TextDecoder();
@@ -122,6 +126,5 @@ function collect(stream: ReadableStream<Uint8Array>): {
       log.push(...lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line)));
     }
   };
-  void read();
-  return { log, stderr: () => text };
+  return { log, stderr: () => text, ended: read() };
 }
