@@ -22,7 +22,7 @@ const ALGORITHMS = "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA"
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const TYPE = /^[a-z0-9!#$&^_.+/-]{1,64}$/;
 const DEVELOPMENT_AUDIENCE = "dev";
-const KEY_SOURCES = ["jwksUri", "jwks", "publicKey"] as const;
+const KEY_SOURCES: ReadonlySet<string> = new Set(["jwksUri", "jwks", "publicKey"]);
 
 /** @returns Those that have a name; what is wrong with them or the rest has been reported. */
 export async function readIssuers(
@@ -109,9 +109,9 @@ async function readKeyOrigin(
   path: YamlPath,
   reading: Reading,
 ): Promise<KeyOrigin> {
-  const { report, source } = reading;
+  const { report } = reading;
   const isDevelopment = content.development === true;
-  const named = KEY_SOURCES.filter((key) => source.has([...path, key]));
+  const named = Object.keys(content).filter((key) => KEY_SOURCES.has(key));
   const [first, second] = named;
   const extra = isDevelopment ? first : second;
   if (extra !== undefined) {

@@ -34,7 +34,7 @@ const Texts = (description: string, options: { default?: string[]; examples?: st
   Type.Array(Type.String(), { description, ...options });
 
 const TextMap = (description: string, options: { writeOnly?: boolean } = {}) =>
-  Type.Record(Type.String(), Type.String(), { description, ...options });
+  Type.Record(Type.String(), Type.String(options), { description });
 
 const TlsSchema = Type.Object(
   {

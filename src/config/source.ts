@@ -116,17 +116,23 @@ class Reader {
         this.problems.push({ ...problem, position });
     }
     const root = this.#document.contents;
-    return root === null ? null : this.#read(root, [], undefined, new Set());
+    return root === null ? null : this.#read(root, [], undefined, new Set(), undefined);
   }
 
-  /** @param keyPosition Of the key that a map's value belongs to. */
+  /**
+   * @param keyPosition Of the key that a map's value belongs to.
+   * @param within The nodes around this one, to tell an alias of itself.
+   * @param aliasPosition Of the alias that repeats this: everything in it is found there, as
+   *   what is wrong at its first place is told there.
+   */
   #read(
     node: Node,
     path: YamlPath,
     keyPosition: Position | undefined,
     within: ReadonlySet<Node>,
+    aliasPosition: Position | undefined,
   ): unknown {
-    const position = this.#positionOf(node, keyPosition);
+    const position = aliasPosition ?? this.#positionOf(node, keyPosition);
     const place = {
       ...(position !== undefined && { value: position }),
       ...(keyPosition !== undefined && { key: keyPosition }),
@@ -148,19 +154,24 @@ class Reader {
       const target = node.resolve(this.#document);
       if (target === undefined) return refuse(ALIAS_OF_NOTHING);
       if (within.has(target)) return refuse(ALIAS_OF_ITSELF);
-      return this.#read(target, path, keyPosition ?? position, new Set([...within, target]));
+      return this.#read(target, path, keyPosition, new Set([...within, target]), position);
     }
     if (isScalar(node)) return this.#readScalar(node, path, place, refuse);
     const inside = new Set([...within, node]);
     if (isSeq(node)) {
       return node.items.map((item, index) =>
-        this.#read(item as Node, [...path, index], undefined, inside),
+        this.#read(item as Node, [...path, index], undefined, inside, aliasPosition),
       );
     }
-    return isMap(node) ? this.#readMap(node.items, path, inside) : UNREADABLE;
+    return isMap(node) ? this.#readMap(node.items, path, inside, aliasPosition) : UNREADABLE;
   }
 
-  #readMap(pairs: readonly Pair[], path: YamlPath, within: ReadonlySet<Node>): unknown {
+  #readMap(
+    pairs: readonly Pair[],
+    path: YamlPath,
+    within: ReadonlySet<Node>,
+    aliasPosition: Position | undefined,
+  ): unknown {
     const map: Record<string, unknown> = {};
     for (const pair of pairs) {
       if (!isPair(pair) || !isScalar(pair.key)) {
@@ -170,7 +181,7 @@ class Reader {
       }
       const name = typeof pair.key.value === "string" ? pair.key.value : pair.key.source;
       const key = name ?? String(pair.key.value);
-      const keyPosition = this.#positionAt(pair.key.range?.[0] ?? 0);
+      const keyPosition = aliasPosition ?? this.#positionAt(pair.key.range?.[0] ?? 0);
       if (key === "__proto__") {
         this.problems.push({ ...KEY_NOT_TEXT, position: keyPosition });
         continue;
@@ -184,7 +195,7 @@ class Reader {
         this.entries.set(JSON.stringify(at), { key: keyPosition });
         map[key] = null;
       } else {
-        map[key] = this.#read(pair.value as Node, at, keyPosition, within);
+        map[key] = this.#read(pair.value as Node, at, keyPosition, within, aliasPosition);
       }
     }
     return map;
@@ -209,10 +220,11 @@ class Reader {
     return text;
   }
 
-  /** A block below its key is found at the key; everything else where it begins. */
+  /** A block below its key and what is left out are found at the key; everything else where it begins. */
   #positionOf(node: Node | null, keyPosition: Position | undefined): Position | undefined {
     const isBlock = isCollection(node) && node.flow !== true;
-    if (isBlock && keyPosition !== undefined) return keyPosition;
+    const isLeftOut = isScalar(node) && node.source === "" && node.value === null;
+    if ((isBlock || isLeftOut) && keyPosition !== undefined) return keyPosition;
     const offset = node?.range?.[0];
     return offset === undefined ? keyPosition : this.#positionAt(offset);
   }
