@@ -79,14 +79,14 @@ export function startSignIn(provider: Provider, query: URLSearchParams): Respons
 
 /** POST: the person's answer to the page. */
 export async function finishSignIn(provider: Provider, request: Request): Promise<Response> {
-  if (isCrossSite(request)) return refusalPage("the answer came from another site");
+  if (isCrossSite(request)) return refusalPage("The answer came from another site");
   const form = await readForm(request);
   const answer = form.ok ? readParameters(Answer, form.value) : form;
   if (!answer.ok) return refusalPage(answer.error.description);
   const { sign_in, choice, subject = "", roles = "" } = answer.value;
   const pending = provider.signIns.take(sign_in);
   if (pending === undefined) {
-    return refusalPage("this page has been answered already or is too old");
+    return refusalPage("This page has been answered already or is too old");
   }
   if (choice === "cancel") return sendError(provider, pending);
   const user = readUser(subject, roles);

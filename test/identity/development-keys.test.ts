@@ -1,5 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chmod, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { calculateJwkThumbprint, importJWK, jwtVerify, SignJWT } from "jose";
@@ -61,6 +72,13 @@ describe("ensureDevelopmentKeys()", () => {
     expect(await modeOf(folder)).toBe(0o700);
   });
 
+  test("takes a folder that is there already for its owner alone", async () => {
+    await mkdir(folder);
+    await chmod(folder, 0o755);
+    await ensureDevelopmentKeys(folder);
+    expect(await modeOf(folder)).toBe(0o700);
+  });
+
   test("leaves nothing beside the file, and gives the same keys again", async () => {
     const first = await ensureDevelopmentKeys(folder);
     expect(await ensureDevelopmentKeys(folder)).toEqual(first);
@@ -108,12 +126,17 @@ describe("ensureDevelopmentKeys()", () => {
     ["half a file", '{ "keys": [{ "kty": "EC"'],
     ["another shape", "[]"],
     ["no key", '{ "keys": [] }'],
-    ["an endless file", `{ "keys": [] ${" ".repeat(20_000)}}`],
   ])("refuses %s and leaves it as it is", async (_, text) => {
     await ensureDevelopmentKeys(folder);
     await writeFile(file, text);
     await expect(ensureDevelopmentKeys(folder)).rejects.toMatchObject(damaged);
     expect(await readFile(file, "utf8")).toBe(text);
+  });
+
+  test("refuses a file far larger than its keys", async () => {
+    await ensureDevelopmentKeys(folder);
+    await appendFile(file, " ".repeat(20_000));
+    await expect(ensureDevelopmentKeys(folder)).rejects.toMatchObject(damaged);
   });
 
   test("refuses a key put together from two, and says nothing of it", async () => {

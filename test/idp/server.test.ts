@@ -306,6 +306,8 @@ describe("the sign-in page", () => {
     const policy = response.headers.get("content-security-policy");
     expect(policy).toMatch(/^default-src 'none'; style-src 'sha256-[^']+'; base-uri 'none'; /);
     expect(policy).toContain("frame-ancestors 'none'");
+    // With `no-referrer` browsers would hide the origin of the page's own answer.
+    expect(response.headers.get("referrer-policy")).toBe("same-origin");
     expect(response.headers.get("cache-control")).toBe("no-store");
     const page = await response.text();
     expect(page).not.toMatch(/<script|<link|<img|src=|url\(|https?:\/\//);
