@@ -105,7 +105,15 @@ function ipv6Bytes(address: string): number[] | undefined {
   }
   const embedded = EMBEDDED_IPV4.exec(address)?.[1];
   if (embedded !== undefined && !IPV4.test(embedded)) return undefined;
-  return ipaddr.IPv6.isValid(address) ? ipaddr.IPv6.parse(address).toByteArray() : undefined;
+  const plain = embedded === undefined ? address : withGroups(address, embedded);
+  return ipaddr.IPv6.isValid(plain) ? ipaddr.IPv6.parse(plain).toByteArray() : undefined;
+}
+
+/** The IPv4 end as two groups: ipaddr.js takes `::10.0.0.1` for the mapped `::ffff:10.0.0.1`. */
+function withGroups(address: string, embedded: string): string {
+  const [a = 0, b = 0, c = 0, d = 0] = ipv4Bytes(embedded);
+  const groups = [a * 256 + b, c * 256 + d].map((group) => group.toString(16)).join(":");
+  return address.slice(0, -embedded.length) + groups;
 }
 
 /** RFC 4291 §2.5.5.2: `::ffff:a.b.c.d`. */

@@ -12,6 +12,8 @@ describe("canonicalAddress()", () => {
     ["::1", "::1"],
     ["2001:DB8:0:0:0:0:0:1", "2001:db8::1"],
     ["64:ff9b::1.2.3.4", "64:ff9b::102:304"],
+    ["::10.0.0.1", "::a00:1"],
+    ["::ffff:0:10.0.0.1", "::ffff:0:a00:1"],
   ])("%s is %s", (text, address) => {
     expect(canonicalAddress(text)).toBe(address);
   });
