@@ -5,7 +5,6 @@
  * @module
  */
 import { expect } from "bun:test";
-import http from "node:http";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { startGate } from "../../src/cli/start-gate.ts";
@@ -32,8 +31,6 @@ export async function openAttackGate(
   config: object,
   files: Readonly<Record<string, string>> = {},
 ): Promise<AttackGate> {
-  // As the executable is built: with a header limit of Bun's own above the gate's.
-  Object.assign(http, { maxHeaderSize: 65_536 });
   const text = stringify({ listen: "127.0.0.1:0", ...config });
   const folder = await tempFolder({ "claimgate.yaml": text, ...files });
   const clock = { nowMs: NOW * 1000 };
