@@ -146,7 +146,7 @@ function tokenOf(one: Case, nowMs: number): Token {
     issuer: wanted.issuer ?? "https://issuer.example",
     issuerName: "case",
     subject: wanted.subject ?? String(sub),
-    audience: wanted.audience ?? ["case"],
+    audience: wanted.audience ?? ["https://app.example"],
     expiresAt: secondsOf(wanted.expiresAt) ?? now + 3_600,
     scopes: wanted.scopes ?? (Array.isArray(scopes) ? scopes.map(String) : []),
     ...(issuedAt !== undefined && { issuedAt }),

@@ -16,9 +16,10 @@ import { threw, timedOut } from "./fault.ts";
 import { freezeDeeply } from "./freeze.ts";
 import { runGuarded } from "./guard.ts";
 import { LazyInput, type Question } from "./input.ts";
-import { NO_HEADERS, readVerdict, type Verdict } from "./verdict.ts";
+import { NO_HEADERS, type Verdict as PolicyVerdict, readVerdict } from "./verdict.ts";
 
-export type { Verdict } from "./verdict.ts";
+/** What a route's policies come to; it has the shape of one policy's. */
+export type Verdict = PolicyVerdict;
 
 export type Evaluation = {
   readonly verdict: Verdict;

@@ -22,7 +22,10 @@ export function loadFindings(
   sources: readonly SourceFile[],
 ): Finding[] {
   if (error instanceof AggregateError) {
-    return error.errors.flatMap((one) => loadFindings(one, source, sources));
+    // Only who imports a broken helper first is told its errors; the others get but its path.
+    const errors: readonly unknown[] = error.errors ?? [];
+    if (errors.length === 0) return [brokenFinding(error, source)];
+    return errors.flatMap((one) => loadFindings(one, source, sources));
   }
   if (error instanceof BuildMessage) return [syntaxFinding(error, source)];
   if (error instanceof ResolveMessage) return [resolveFinding(error, source, sources)];
@@ -37,6 +40,19 @@ function syntaxFinding({ message, position }: BuildMessage, source: SourceFile):
     file: displayPath(position?.file || source.file),
     line: Math.max(1, position?.line ?? 1),
     column: Math.max(1, position?.column ?? 1),
+    fix: "mend the syntax",
+  };
+}
+
+function brokenFinding({ message }: Error, source: SourceFile): Finding {
+  const file = /"([^"]+)"$/.exec(message)?.[1] ?? source.file;
+  return {
+    severity: "error",
+    code: "policy_syntax",
+    message: oneLine(message),
+    file: displayPath(file),
+    line: 1,
+    column: 1,
     fix: "mend the syntax",
   };
 }

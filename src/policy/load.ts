@@ -199,11 +199,16 @@ function finding(code: string, message: string, file: string, fix: string): Find
   return { severity: "error", code, message, file, line: 1, column: 1, fix };
 }
 
-/** A broken helper is reported by everyone who imports it. */
+/**
+ * A broken helper is reported by everyone who imports it, and one slip of the pen mostly as
+ * several errors of one line: the first is the one to mend.
+ */
 function withoutRepeats(findings: readonly Finding[]): Finding[] {
-  const byPlace = new Map<string, Finding>();
-  for (const one of findings) {
-    byPlace.set(JSON.stringify([one.file, one.line, one.column, one.code]), one);
-  }
-  return [...byPlace.values()];
+  const seen = new Set<string>();
+  return findings.filter(({ file, line, code }) => {
+    const [place, anywhere] = [JSON.stringify([file, code, line]), JSON.stringify([file, code])];
+    const isRepeat = seen.has(place) || (line === 1 && seen.has(anywhere));
+    seen.add(place).add(anywhere);
+    return !isRepeat;
+  });
 }
