@@ -1,0 +1,135 @@
+/**
+ * A real OpenID provider (npm oidc-provider) as a process of its own, as it would run: it signs
+ * and encrypts access tokens for the resource that a client names, and can be ended and
+ * started again with the same keys or with others.
+ *
+ * Run by itself as a child: `bun provider-process.ts SETTINGS.json`
+ *
+ * @module
+ */
+import { createPublicKey } from "node:crypto";
+import type { JWK } from "jose";
+import { tempFolder } from "../support/temp-folder.ts";
+
+/** How the access tokens for one audience are made. */
+export type Resource = {
+  readonly alg: "RS256" | "ES256";
+  readonly lifetimeSeconds?: number;
+  /** Public key of the receiver; the tokens are then JWE around a JWS. */
+  readonly encrypt?: { readonly alg: string; readonly enc: string; readonly jwk: JWK };
+};
+
+export type ProviderSettings = {
+  readonly port: number;
+  /** Private JWKs. */
+  readonly keys: readonly JWK[];
+  /** By audience. */
+  readonly resources: Readonly<Record<string, Resource>>;
+};
+
+export type ProviderProcess = AsyncDisposable & {
+  readonly issuer: string;
+  /** An access token by client_credentials, scope `read`, subject `machine`. */
+  readonly token: (audience: string) => Promise<string>;
+};
+
+const CLIENT = { id: "machine", secret: "for-this-test-only" };
+const START_LIMIT_MS = 15_000;
+
+/** @throws Error when it does not start. */
+export async function startProvider(settings: ProviderSettings): Promise<ProviderProcess> {
+  const folder = await tempFolder({ "settings.json": JSON.stringify(settings) });
+  const child = Bun.spawn([process.execPath, import.meta.path, `${folder.path}/settings.json`], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "ignore",
+    timeout: 5 * 60_000,
+    killSignal: "SIGKILL",
+  });
+  const end = async () => {
+    child.kill("SIGKILL");
+    await child.exited;
+    await folder[Symbol.asyncDispose]();
+  };
+  const first = await Promise.race([
+    child.stdout.getReader().read(),
+    Bun.sleep(START_LIMIT_MS).then(() => ({ value: undefined })),
+  ]);
+  if (first.value === undefined) {
+    await end();
+    throw new Error("Cannot start the provider");
+  }
+  const issuer = `http://127.0.0.1:${settings.port}`;
+  return {
+    issuer,
+    token: (audience) => requestToken(issuer, audience),
+    [Symbol.asyncDispose]: end,
+  };
+}
+
+async function requestToken(issuer: string, audience: string): Promise<string> {
+  const answer = await fetch(`${issuer}/token`, {
+    method: "POST",
+    headers: { Authorization: `Basic ${btoa(`${CLIENT.id}:${CLIENT.secret}`)}` },
+    body: new URLSearchParams({
+      grant_type: "client_credentials",
+      resource: audience,
+      scope: "read",
+    }),
+  });
+  const body = (await answer.json()) as { access_token?: string };
+  if (body.access_token === undefined) {
+    throw new Error(`Cannot get a token: ${answer.status} ${JSON.stringify(body)}`);
+  }
+  return body.access_token;
+}
+
+function configuration({ keys, resources }: ProviderSettings): object {
+  return {
+    clients: [
+      {
+        client_id: CLIENT.id,
+        client_secret: CLIENT.secret,
+        grant_types: ["client_credentials"],
+        redirect_uris: [],
+        response_types: [],
+      },
+    ],
+    jwks: { keys },
+    scopes: ["read"],
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        useGrantedResource: () => true,
+        getResourceServerInfo(_context: unknown, audience: string) {
+          const resource = resources[audience];
+          if (resource === undefined) throw new Error(`No such resource: ${audience}`);
+          const { alg, lifetimeSeconds = 600, encrypt } = resource;
+          return {
+            scope: "read",
+            audience,
+            accessTokenFormat: "jwt",
+            accessTokenTTL: lifetimeSeconds,
+            jwt: { sign: { alg }, ...(encrypt && { encrypt: receiver(encrypt) }) },
+          };
+        },
+      },
+    },
+  };
+}
+
+function receiver({ alg, enc, jwk }: NonNullable<Resource["encrypt"]>): object {
+  const key = createPublicKey({ key: jwk as Record<string, unknown>, format: "jwk" });
+  return { alg, enc, key, ...(jwk.kid !== undefined && { kid: jwk.kid }) };
+}
+
+if (import.meta.main) {
+  const settings = (await Bun.file(process.argv[2] ?? "").json()) as ProviderSettings;
+  // Loaded here alone: it is heavy, and the test's own process needs none of it.
+  const { default: Provider } = await import("oidc-provider");
+  const provider = new Provider(`http://127.0.0.1:${settings.port}`, configuration(settings));
+  provider.on("server_error", (_context, error) => console.error(error));
+  provider.listen(settings.port, "127.0.0.1", () => console.log("ready"));
+}
