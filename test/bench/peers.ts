@@ -163,6 +163,7 @@ issuers:
     issuer: ${ISSUER}
     audiences: ["${AUDIENCE}"]
     jwks: keys.json
+    requiredClaims: [sub, roles]
 routes:
   - name: app
     match: { path: /* }

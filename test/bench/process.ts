@@ -30,10 +30,10 @@ const READY_LIMIT_MS = 10_000;
 const POLL_MS = 2;
 const STOP_LIMIT_MS = 5_000;
 
-const running = new Set<number>();
+const running = new Set<Bun.Subprocess>();
 
 process.on("exit", () => {
-  for (const pid of running) process.kill(pid, "SIGKILL");
+  for (const child of running) child.kill("SIGKILL");
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => process.exit(130));
@@ -51,8 +51,8 @@ export async function start(options: StartOptions): Promise<Running> {
     stdout: "ignore",
     stderr: log,
   });
-  running.add(child.pid);
-  void child.exited.then(() => running.delete(child.pid));
+  running.add(child);
+  void child.exited.then(() => running.delete(child));
   const deadline = startedAt + READY_LIMIT_MS;
   while (!(await isUp(readyUrl))) {
     if (child.exitCode !== null || performance.now() > deadline) {
