@@ -19,6 +19,8 @@ const EXECUTABLE = join(ROOT, "dist/claimgate");
 /** More test processes than this only get in each other's way. */
 const MOST_PROCESSES = 4;
 
+const PLAIN = process.stdout.isTTY ? [] : ["--colors=off"];
+
 const isCi = process.env.CI === "true";
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -39,7 +41,7 @@ if (log !== "") console.error(log);
 if (missing.length > 0) console.error(`Not installed: ${missing.join(", ")}`);
 
 const steps = await Promise.all([
-  step("biome ci", () => runTool([join(ROOT, "node_modules/.bin/biome"), "ci", "."])),
+  step("biome ci", () => runTool([join(ROOT, "node_modules/.bin/biome"), "ci", ...PLAIN, "."])),
   step("bun check", () => runTool([process.execPath, "check", "--no-script", "--no-pretty"])),
   step("build", () => buildExecutable({ outfile: EXECUTABLE })),
 ]);
