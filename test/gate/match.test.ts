@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { buildRouteTable, matchRoute } from "../../src/gate/match.ts";
+import type { Denial } from "../../src/types.ts";
 
 type Pattern = { host?: string; path?: string; methods?: string[] };
 
@@ -17,7 +18,7 @@ function table(...patterns: Pattern[]) {
   };
 }
 
-const NOT_FOUND = { status: 404, code: "route_not_found" };
+const NOT_FOUND: Denial = { status: 404, code: "route_not_found" };
 
 describe("matchRoute(): hosts", () => {
   const find = table({}, { host: "*.acme.dev" }, { host: "api.acme.dev" });
@@ -94,7 +95,7 @@ describe("matchRoute(): methods", () => {
 
   test("no method there is 405 with all of them, never a less specific route", () => {
     const allow = ["GET", "HEAD", "POST", "PUT"];
-    const denial = { status: 405, code: "method_not_allowed", allow };
+    const denial: Denial = { status: 405, code: "method_not_allowed", allow };
     expect(find("x", "/orders/1", "DELETE")).toEqual(denial);
   });
 });

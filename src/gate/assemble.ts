@@ -1,0 +1,178 @@
+/**
+ * Puts configuration and policies together into rules, or says everything that does not
+ * hold. `serve`, a reload and `check` all go through here.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import type { Config, PolicyRef, RouteConfig, YamlPath } from "../config/resolved.ts";
+import type { Finding } from "../errors.ts";
+import { type CaseResult, runCases } from "../policy/cases.ts";
+import { compile, type Program } from "../policy/compose.ts";
+import { loadPolicies, type PolicySet } from "../policy/load.ts";
+import { typecheckPolicies } from "../policy/typecheck.ts";
+import { err, ok, type Result } from "../result.ts";
+
+/** A configuration that holds, with its policies ready to be asked. */
+export type Assembly = {
+  readonly config: Config;
+  readonly policies: PolicySet;
+  /** By route name; absent for a route without policies. */
+  readonly programs: ReadonlyMap<string, Program>;
+  readonly cases: readonly CaseResult[];
+  readonly warnings: readonly Finding[];
+};
+
+/**
+ * @param file The configuration's path as findings should show it.
+ * @returns The assembly, or all findings (errors and warnings) in order of place.
+ */
+export async function assemble(
+  config: Config,
+  file: string,
+): Promise<Result<Assembly, readonly Finding[]>> {
+  const stateFolder = stateFolderOf(config);
+  const [loaded, typeFindings] = await Promise.all([
+    loadPolicies(config.policies),
+    typecheckPolicies(config.policies, stateFolder),
+  ]);
+  // A folder that does not load mostly does not type-check either: the type checker's word
+  // comes first, and what only loading finds is added.
+  if (!loaded.ok) return err(sorted(withoutRepeats([...typeFindings, ...loaded.error])));
+  const policies = loaded.value;
+
+  const placeOf = (path: YamlPath) => ({ file, ...config.positionOf(path) });
+  const programs = new Map<string, Program>();
+  const findings: Finding[] = [...typeFindings];
+  for (const route of config.routes) {
+    if (route.policies.length === 0) continue;
+    const unenforced = route.anyAuthenticated ? "allow" : "refuse";
+    const program = compile(route.policies, policies, placeOf, { unenforced });
+    if (program.ok) programs.set(route.name, program.value);
+    else findings.push(...program.error);
+  }
+
+  const used = usedPolicies(config.routes);
+  const cases = await runCases(policies, {
+    timeoutMs: config.policyTimeoutMs,
+    names: ownOrUsed(policies, used),
+  });
+  findings.push(...cases.filter((one) => !one.ok).map((one) => caseFinding(one, config)));
+  findings.push(...unusedPolicies(policies, used));
+  findings.push(...unpromisedClaims(config, programs, placeOf));
+
+  if (findings.some((finding) => finding.severity === "error")) {
+    policies.dispose();
+    return err(sorted(findings));
+  }
+  return ok({ config, policies, programs, cases, warnings: sorted(findings) });
+}
+
+/** Where the gate keeps its own files: beside the configuration. */
+export function stateFolderOf(config: Config): string {
+  return join(config.folder, ".claimgate");
+}
+
+function caseFinding(result: CaseResult, config: Config): Finding {
+  const { policy, name, expected, actual, file, line } = result;
+  return {
+    severity: config.reload.requireCases ? "error" : "warning",
+    code: "case_failed",
+    message: `case "${name}" of policy ${policy}: expected ${expected}, got ${actual}`,
+    file,
+    line,
+    column: 1,
+    fix: "mend the policy or the case",
+  };
+}
+
+/** Shipped policies that nobody uses were tested when they were shipped. */
+function ownOrUsed(policies: PolicySet, used: ReadonlySet<string>): ReadonlySet<string> {
+  const names = [...policies.policies.values()]
+    .filter((policy) => !policy.shipped || used.has(policy.name))
+    .map((policy) => policy.name);
+  return new Set(names);
+}
+
+function usedPolicies(routes: readonly RouteConfig[]): Set<string> {
+  const used = new Set<string>();
+  const visit = (ref: PolicyRef): void => {
+    switch (ref.kind) {
+      case "policy":
+        used.add(ref.name);
+        return;
+      case "not":
+      case "shadow":
+        visit(ref.of);
+        return;
+      case "all":
+      case "any":
+        for (const member of ref.of) visit(member);
+    }
+  };
+  for (const { policies } of routes) for (const ref of policies) visit(ref);
+  return used;
+}
+
+function unusedPolicies(policies: PolicySet, used: ReadonlySet<string>): Finding[] {
+  return [...policies.policies.values()]
+    .filter((policy) => !policy.shipped && !used.has(policy.name))
+    .map((policy) => ({
+      severity: "warning",
+      code: "policy_unused",
+      message: `policy ${policy.name} is used by no route`,
+      file: policy.file,
+      line: 1,
+      column: 1,
+      fix: `name it under a route's policies, or begin its file name with "_" if it is a helper`,
+    }));
+}
+
+/** Claims that every verified token may have without anybody promising them. */
+const STANDARD_CLAIMS: ReadonlySet<string> = new Set([
+  ..."iss sub aud exp nbf iat jti".split(" "), // RFC 7519 §4.1
+  ..."scope scp scopes client_id azp acr amr auth_time".split(" "), // RFC 9068 §2.2
+]);
+
+/** A policy whose claims nobody promises will mostly deny; the development issuer promises all. */
+function unpromisedClaims(
+  config: Config,
+  programs: ReadonlyMap<string, Program>,
+  placeOf: (path: YamlPath) => { file: string; line: number; column: number },
+): Finding[] {
+  const findings: Finding[] = [];
+  for (const route of config.routes) {
+    const issuers = config.issuers.filter(({ name }) => route.issuers.includes(name));
+    if (issuers.some((issuer) => issuer.keys.kind === "development")) continue;
+    const promised = new Set(
+      issuers.flatMap((issuer) => [...Object.keys(issuer.claims), ...issuer.requiredClaims]),
+    );
+    for (const claim of programs.get(route.name)?.declaredClaims ?? []) {
+      if (promised.has(claim) || STANDARD_CLAIMS.has(claim)) continue;
+      findings.push({
+        severity: "warning",
+        code: "claim_unpromised",
+        message: `a policy of route ${route.name} reads claim ${claim}, which none of its issuers promises`,
+        ...placeOf([...route.path, "policies"]),
+        fix: `map it under the issuer's claims, or add it to requiredClaims`,
+      });
+    }
+  }
+  return findings;
+}
+
+function withoutRepeats(findings: readonly Finding[]): Finding[] {
+  const seen = new Set<string>();
+  return findings.filter(({ file, line }) => {
+    const place = `${file}:${line}`;
+    if (seen.has(place)) return false;
+    seen.add(place);
+    return true;
+  });
+}
+
+function sorted(findings: readonly Finding[]): Finding[] {
+  return [...findings].sort(
+    (a, b) => a.file.localeCompare(b.file) || a.line - b.line || a.column - b.column,
+  );
+}

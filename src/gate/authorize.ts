@@ -1,0 +1,59 @@
+/**
+ * Asks a route's policies and turns their verdict into the gate's own terms.
+ *
+ * @module
+ */
+import { evaluate, type Verdict } from "../policy/evaluate.ts";
+import { err, ok, type Result } from "../result.ts";
+import type { Denial, Inquiry, PolicyOutcome, Token } from "../types.ts";
+import type { Route, Rules } from "./site.ts";
+
+type Authorization = {
+  readonly outcomes: readonly PolicyOutcome[];
+  readonly result: Result<Readonly<Record<string, string>>, Denial>;
+};
+
+/** No policy at all: only `anyAuthenticated` routes come this far without one. */
+const ANY_AUTHENTICATED: Authorization = { outcomes: [], result: ok({}) };
+const UNGUARDED: Authorization = {
+  outcomes: [],
+  result: err({ status: 500, code: "internal_fault", reason: "route_unguarded" }),
+};
+
+export async function authorize(
+  rules: Rules,
+  route: Route,
+  token: Token,
+  inquiry: Inquiry,
+): Promise<Authorization> {
+  if (route.program === undefined) {
+    return route.config.anyAuthenticated ? ANY_AUTHENTICATED : UNGUARDED;
+  }
+  const input = { token, inquiry, route: route.config.name };
+  const answer = evaluate(route.program, input, rules.config.policyTimeoutMs);
+  const { verdict, outcomes } = answer instanceof Promise ? await answer : answer;
+  return { outcomes, result: concluded(verdict) };
+}
+
+/** What a client may know of a verdict is its status and code; the rest is for the operator. */
+function concluded(verdict: Verdict): Result<Readonly<Record<string, string>>, Denial> {
+  switch (verdict.kind) {
+    case "allow":
+      return ok(verdict.headers);
+    case "deny": {
+      const { policy, code: reason, detail } = verdict;
+      const denial = { status: 403, code: "policy_denied", reason, policy } as const;
+      return err(detail === undefined ? denial : { ...denial, detail });
+    }
+    case "challenge": {
+      const { policy, challenge } = verdict;
+      return challenge.scope === undefined
+        ? err({ status: 401, code: "step_up_required", reason: "challenge", policy, challenge })
+        : err({ status: 403, code: "insufficient_scope", reason: "challenge", policy, challenge });
+    }
+    case "fault": {
+      const { policy, code: reason, detail } = verdict;
+      return err({ status: 403, code: "policy_fault", reason, policy, detail });
+    }
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * The decision for one request, read top to bottom:
+ * route, credential, token, policies, identity.
+ *
+ * Pure but for reading: it changes nothing, so that a live request, a case and an
+ * explanation all go through this one function.
+ *
+ * @module
+ */
+import { readings } from "../lib/path.ts";
+import { err, ok, type Result } from "../result.ts";
+import type { Denial, Inquiry, PolicyOutcome, Token } from "../types.ts";
+import { authorize } from "./authorize.ts";
+import { extractCredential } from "./extract.ts";
+import { identify } from "./identify.ts";
+import { matchRoute } from "./match.ts";
+import type { Route, Rules } from "./site.ts";
+
+/** What the gate would do, and what it looked at on the way. */
+export type Decision = {
+  readonly route?: Route;
+  readonly token?: Token;
+  readonly policies: readonly PolicyOutcome[];
+  readonly result: Result<Approval, Denial>;
+};
+
+/** A decision to forward, with what the upstream is told. */
+export type Approval = {
+  readonly identity: readonly (readonly [header: string, value: string])[];
+  /** Headers that policies asked for. */
+  readonly policyHeaders: Readonly<Record<string, string>>;
+};
+
+const NO_POLICIES: readonly PolicyOutcome[] = [];
+const NOTHING: Approval = { identity: [], policyHeaders: {} };
+
+/**
+ * @param ambiguousPath Whether the path has more than one reading (design, section 4).
+ * @throws Only for a fault of ours; the caller answers 500 and closes.
+ */
+export async function decide(
+  rules: Rules,
+  inquiry: Inquiry,
+  ambiguousPath: boolean,
+): Promise<Decision> {
+  const matched = matchUnambiguously(rules, inquiry, ambiguousPath);
+  if (!matched.ok) return { policies: NO_POLICIES, result: matched };
+  const route = matched.value;
+  if (route.config.public) return { route, policies: NO_POLICIES, result: ok(NOTHING) };
+
+  const credential = extractCredential(inquiry, route.config.credentials);
+  if (!credential.ok) return { route, policies: NO_POLICIES, result: credential };
+
+  const verified = await verifyCredential(route, credential.value, inquiry.nowMs);
+  if (!verified.ok) return { route, policies: NO_POLICIES, result: verified };
+  const token = verified.value;
+
+  const { outcomes: policies, result } = await authorize(rules, route, token, inquiry);
+  if (!result.ok) return { route, token, policies, result };
+
+  const identity = identify(route, token);
+  if (!identity.ok) return { route, token, policies, result: identity };
+  const approval = { identity: identity.value, policyHeaders: result.value };
+  return { route, token, policies, result: ok(approval) };
+}
+
+/** A path that can be read in two ways passes only where each reading is the same route. */
+function matchUnambiguously(
+  rules: Rules,
+  { host, path, method }: Inquiry,
+  ambiguousPath: boolean,
+): Result<Route, Denial> {
+  const matched = matchRoute(rules.table, host, path, method);
+  if (!ambiguousPath && !path.includes(";")) return matched;
+  if (ambiguousPath && (!matched.ok || matched.value.config.ambiguousPaths === "refuse")) {
+    return err(malformed("path_ambiguous"));
+  }
+  if (!matched.ok) return matched;
+  for (const reading of readings(path)) {
+    const other = matchRoute(rules.table, host, reading, method);
+    if (!other.ok || other.value !== matched.value) return err(malformed("path_readings_differ"));
+  }
+  return matched;
+}
+
+async function verifyCredential(
+  route: Route,
+  credential: string,
+  nowMs: number,
+): Promise<Result<Token, Denial>> {
+  if (route.verifier === undefined) throw new Error("a guarded route has no verifier");
+  const answer = route.verifier.verify(credential, nowMs);
+  const verified = answer instanceof Promise ? await answer : answer;
+  if (verified.ok) return verified;
+  const { code, reason, detail } = verified.error;
+  return err({ status: code === "keys_unavailable" ? 503 : 401, code, reason, detail });
+}
+
+function malformed(reason: string): Denial {
+  return { status: 400, code: "request_malformed", reason };
+}

@@ -1,0 +1,148 @@
+/**
+ * A request's straight way from arrival to answer:
+ * read → decide → forward or answer the denial → record.
+ *
+ * @module
+ */
+import { GateError } from "../errors.ts";
+import { forward } from "../proxy/forward.ts";
+import { requestHeaders } from "../proxy/headers.ts";
+import { upstreamTarget } from "../proxy/target.ts";
+import { asksForTunnel, openTunnel, type TunnelData } from "../proxy/tunnel.ts";
+import { err, type Result } from "../result.ts";
+import type { Denial } from "../types.ts";
+import { type Approval, decide } from "./decide.ts";
+import { answerDenial } from "./denial.ts";
+import { type Connection, type ReadInquiry, readInquiry } from "./inquire.ts";
+import { recordDecision, recordMalformed } from "./record.ts";
+import { answerReserved, RESERVED_PREFIX } from "./reserved.ts";
+import type { Gate, Route, Site } from "./site.ts";
+
+/** What the gate needs of the server a request came on. */
+export type GateServer = Pick<Bun.Server<TunnelData>, "timeout" | "upgrade">;
+
+/**
+ * @returns The answer; `undefined` once an upgrade has taken the connection over. Never
+ *   throws: whatever is not foreseen is 500 `internal_fault`.
+ */
+export async function handle(
+  gate: Gate,
+  request: Request,
+  connection: Connection,
+  server: GateServer,
+): Promise<Response | undefined> {
+  const id = Bun.randomUUIDv7();
+  const startedNs = Bun.nanoseconds();
+  let response: Response | undefined;
+  try {
+    response = await answer(gate, request, connection, server, { id, startedNs });
+  } catch (fault) {
+    const stack = fault instanceof Error ? fault.stack : String(fault);
+    const message = "a request met a fault of ours and was refused";
+    gate.log.event("error", "internal_fault", message, { requestId: id, stack });
+    response = answerDenial(INTERNAL_FAULT, id, request.headers.get("accept"));
+  }
+  if (gate.draining) response?.headers.set("Connection", "close");
+  return response;
+}
+
+const INTERNAL_FAULT: Denial = { status: 500, code: "internal_fault" };
+
+type Arrival = { readonly id: string; readonly startedNs: number };
+
+async function answer(
+  gate: Gate,
+  request: Request,
+  connection: Connection,
+  server: GateServer,
+  { id, startedNs }: Arrival,
+): Promise<Response | undefined> {
+  const { site } = gate;
+  const accept = request.headers.get("accept");
+  const read = readInquiry(request, connection, site.surroundings, id, gate.now());
+  if (!read.ok) {
+    recordMalformed(gate, startedNs, { id, request, connection, denial: read.error });
+    return answerDenial(read.error, id, accept);
+  }
+  const { inquiry, ambiguousPath } = read.value;
+  if (inquiry.path.startsWith(RESERVED_PREFIX)) {
+    const reserved = answerReserved(gate, read.value);
+    if (reserved.ok) return reserved.value;
+    recordDecision(gate, startedNs, { inquiry, denial: reserved.error });
+    return answerDenial(reserved.error, id, accept);
+  }
+
+  const decision = await decide(site, inquiry, ambiguousPath);
+  const { route, result } = decision;
+  const passed =
+    result.ok && route !== undefined
+      ? await pass(gate, site, route, result.value, { request, read: read.value, server })
+      : err(result.ok ? INTERNAL_FAULT : result.error);
+
+  const ending = passed.ok ? { status: passed.value?.status ?? 101 } : { denial: passed.error };
+  recordDecision(gate, startedNs, { inquiry, decision, ...ending });
+  return passed.ok ? passed.value : answerDenial(passed.error, id, accept);
+}
+
+type Passage = {
+  readonly request: Request;
+  readonly read: ReadInquiry;
+  readonly server: GateServer;
+};
+
+/** Sends an approved request on its way. What the upstream fails at is a denial, too. */
+async function pass(
+  gate: Gate,
+  site: Site,
+  route: Route,
+  approval: Approval,
+  { request, read, server }: Passage,
+): Promise<Result<Response | undefined, Denial>> {
+  const { inquiry, forwardedFor } = read;
+  const upstream = site.upstreams.get(route.config.name);
+  if (upstream === undefined) throw new Error("a route has no upstream");
+  const headers = requestHeaders(request.headers, route.headerPlan, {
+    forwardedFor,
+    proto: inquiry.scheme,
+    authority: inquiry.authority,
+    requestId: inquiry.id,
+    ...approval,
+  });
+  if (!headers.ok)
+    return err({ status: 400, code: "request_malformed", reason: headers.error.reason });
+
+  const job = {
+    request,
+    upstream,
+    target: upstreamTarget(route.config, route.headerPlan, inquiry.path, inquiry.query),
+    headers: headers.value,
+    plan: route.headerPlan,
+    requestId: inquiry.id,
+    timeoutMs: route.config.timeoutMs,
+    maxBodyBytes: site.config.http.maxBodyBytes,
+    holdOpen: () => server.timeout(request, 0),
+  };
+  try {
+    return await (asksForTunnel(request) ? openTunnel(job, server) : forward(job));
+  } catch (fault) {
+    const denial = upstreamDenial(fault);
+    const fields = { requestId: inquiry.id, route: route.config.name, cause: causeOf(fault) };
+    gate.log.event("warn", denial.code, (fault as GateError).message, fields);
+    return err(denial);
+  }
+}
+
+/** @throws Whatever is not the upstream's failure. */
+function upstreamDenial(fault: unknown): Denial {
+  if (fault instanceof GateError) {
+    if (fault.code === "upstream_timeout") return { status: 504, code: fault.code };
+    if (fault.code === "upstream_unreachable") return { status: 502, code: fault.code };
+  }
+  throw fault;
+}
+
+/** For the log alone: the system's own word for what went wrong. */
+function causeOf(fault: unknown): string | undefined {
+  const cause = fault instanceof Error ? fault.cause : undefined;
+  return cause instanceof Error ? cause.message : undefined;
+}

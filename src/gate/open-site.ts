@@ -1,0 +1,144 @@
+/**
+ * Turns an assembly into a site: issuers with their keys, routes with their verifiers,
+ * upstreams with their pools. What a former site has and the new one still wants is kept,
+ * so that a reload neither fetches keys again nor drops a warm connection.
+ *
+ * @module
+ */
+import type { Config, IssuerConfig, RouteConfig } from "../config/resolved.ts";
+import { type Issuer, openIssuer } from "../identity/issuers.ts";
+import { createVerifier, type Verifier } from "../identity/verify.ts";
+import { createRangeMatcher } from "../lib/cidr.ts";
+import { planHeaders } from "../proxy/headers.ts";
+import { openUpstream, type Upstream } from "../proxy/upstream.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Assembly } from "./assemble.ts";
+import { openGeo } from "./geo.ts";
+import { buildRouteTable } from "./match.ts";
+import type { Route, Site } from "./site.ts";
+
+export type SiteDependencies = {
+  readonly log: Log;
+  readonly now: () => number;
+};
+
+/** @param former The site in force, whose parts may be kept. */
+export async function openSite(
+  assembly: Assembly,
+  former: Site | undefined,
+  { log, now }: SiteDependencies,
+): Promise<Site> {
+  const { config, policies, programs } = assembly;
+  const countryOf = config.geo === undefined ? () => undefined : await openGeo(config.geo);
+  const issuers = openIssuers(config, former, { log, now });
+  const verifiers = openVerifiers(config, issuers, former);
+  const identityNames = config.routes.flatMap((route) => Object.keys(route.identityHeaders));
+
+  const routes = config.routes.map((route): Route => {
+    const program = programs.get(route.name);
+    const verifier = route.public ? undefined : verifiers.get(issuerKey(route));
+    return {
+      config: route,
+      headerPlan: planHeaders(route, identityNames),
+      identity: Object.entries(route.identityHeaders),
+      identityCache: new WeakMap(),
+      ...(program && { program }),
+      ...(verifier && { verifier }),
+    };
+  });
+  return {
+    config,
+    policies,
+    routes,
+    issuers,
+    verifiers,
+    table: buildRouteTable(routes),
+    surroundings: { isTrusted: trustOf(config), countryOf },
+    upstreams: openUpstreams(config, former, now),
+  };
+}
+
+/** Closes what the new site did not take over. Requests under way keep what they hold. */
+export function retireSite(former: Site, successor: Site | undefined): void {
+  for (const [name, issuer] of former.issuers) {
+    if (successor?.issuers.get(name) !== issuer) issuer.close();
+  }
+  const kept = new Set(successor?.upstreams.values());
+  for (const upstream of former.upstreams.values()) if (!kept.has(upstream)) upstream.close();
+  if (former.policies !== successor?.policies) former.policies.dispose();
+}
+
+function openIssuers(
+  config: Config,
+  former: Site | undefined,
+  { log, now }: SiteDependencies,
+): Map<string, Issuer> {
+  const { folder } = config;
+  const issuers = new Map<string, Issuer>();
+  for (const wanted of config.issuers) {
+    const kept = former?.issuers.get(wanted.name);
+    const warn = (message: string) => log.event("warn", "issuer", message, { issuer: wanted.name });
+    const same = kept !== undefined && isSame(kept.config, wanted);
+    issuers.set(wanted.name, same ? kept : openIssuer(wanted, { folder, fetch, now, warn }));
+  }
+  return issuers;
+}
+
+function isSame(a: IssuerConfig, b: IssuerConfig): boolean {
+  return Bun.deepEquals(a, b, true);
+}
+
+/**
+ * Routes with the same issuers share a verifier, and so its cache; others never do. A
+ * former verifier is kept with its cache only while each of its issuers is.
+ */
+function openVerifiers(
+  config: Config,
+  issuers: ReadonlyMap<string, Issuer>,
+  former: Site | undefined,
+): Map<string, Verifier> {
+  const verifiers = new Map<string, Verifier>();
+  for (const route of config.routes) {
+    const key = issuerKey(route);
+    if (route.public || verifiers.has(key)) continue;
+    const unchanged = route.issuers.every(
+      (name) => former?.issuers.get(name) === issuers.get(name),
+    );
+    const kept = unchanged ? former?.verifiers.get(key) : undefined;
+    const wanted = route.issuers.map((name) => issuers.get(name));
+    verifiers.set(key, kept ?? createVerifier(wanted.filter((issuer) => issuer !== undefined)));
+  }
+  return verifiers;
+}
+
+function issuerKey(route: RouteConfig): string {
+  return JSON.stringify(route.issuers);
+}
+
+function openUpstreams(
+  config: Config,
+  former: Site | undefined,
+  now: () => number,
+): Map<string, Upstream> {
+  const known = new Map<string, Upstream>();
+  for (const route of former?.routes ?? []) {
+    const upstream = former?.upstreams.get(route.config.name);
+    if (upstream !== undefined) known.set(JSON.stringify(route.config.upstreams), upstream);
+  }
+  const upstreams = new Map<string, Upstream>();
+  for (const route of config.routes) {
+    const key = JSON.stringify(route.upstreams);
+    const upstream = known.get(key) ?? openUpstream(route.upstreams, { now });
+    known.set(key, upstream);
+    upstreams.set(route.name, upstream);
+  }
+  return upstreams;
+}
+
+function trustOf(config: Config): (peer: string) => boolean {
+  const ranges = config.trustedProxies.filter((entry) => entry !== "unix");
+  const trustsUnix = ranges.length < config.trustedProxies.length;
+  if (ranges.length === 0) return (peer) => trustsUnix && peer === "unix";
+  const inRange = createRangeMatcher(ranges);
+  return (peer) => (peer === "unix" ? trustsUnix : inRange(peer));
+}

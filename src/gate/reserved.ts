@@ -1,0 +1,54 @@
+/**
+ * The gate's own addresses, the same under every host: `/.claimgate/health` and `/ready`.
+ *
+ * @module
+ */
+import { err, ok, type Result } from "../result.ts";
+import type { Denial } from "../types.ts";
+import type { ReadInquiry } from "./inquire.ts";
+import type { Gate } from "./site.ts";
+
+export const RESERVED_PREFIX = "/.claimgate/";
+
+/**
+ * @returns 400 `request_malformed` for an ambiguous path, 404 `route_not_found` for a name that
+ *   is not ours, 405 for a method that is not.
+ */
+export function answerReserved(
+  gate: Gate,
+  { inquiry, ambiguousPath }: ReadInquiry,
+): Result<Response, Denial> {
+  if (ambiguousPath)
+    return err({ status: 400, code: "request_malformed", reason: "path_ambiguous" });
+  const answer = READERS[inquiry.path.slice(RESERVED_PREFIX.length)];
+  if (answer === undefined) return err({ status: 404, code: "route_not_found" });
+  if (inquiry.method !== "GET" && inquiry.method !== "HEAD") {
+    return err({ status: 405, code: "method_not_allowed", allow: ["GET", "HEAD"] });
+  }
+  const { status, body } = answer(gate);
+  const headers = { "Cache-Control": "no-store", "X-Request-Id": inquiry.id };
+  return ok(Response.json(body, { status, headers }));
+}
+
+type Reader = (gate: Gate) => { readonly status: number; readonly body: object };
+
+const READERS: Readonly<Record<string, Reader>> = Object.assign(Object.create(null), {
+  health: (): ReturnType<Reader> => ({ status: 200, body: { status: "ok" } }),
+  ready: readReadiness,
+});
+
+/** Ready once configuration and policies are in force; an issuer that is down does not change that. */
+function readReadiness(gate: Gate): ReturnType<Reader> {
+  const issuers = [...gate.site.issuers.values()].map(({ config, keys }) => {
+    const { state, keys: count, fetchedAt } = keys.state();
+    const since = fetchedAt === undefined ? {} : { fetchedAt: new Date(fetchedAt).toISOString() };
+    return { name: config.name, state, keys: count, ...since };
+  });
+  const reload = gate.lastReload && {
+    inForce: gate.lastReload.inForce,
+    at: new Date(gate.lastReload.atMs).toISOString(),
+  };
+  return gate.draining
+    ? { status: 503, body: { status: "draining", issuers } }
+    : { status: 200, body: { status: "ready", issuers, ...(reload && { reload }) } };
+}
