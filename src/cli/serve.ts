@@ -1,0 +1,97 @@
+/**
+ * `claimgate serve`: the gate in the foreground, until it is told to end.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { GateError } from "../errors.ts";
+import { watchFiles } from "../policy/watch.ts";
+import { raiseConnectionLimit } from "../proxy/connection-limit.ts";
+import { createLog, type Log, type LogLevel } from "../telemetry/log.ts";
+import { openSink } from "../telemetry/sink.ts";
+import { type QuickOptions, writeQuickConfig } from "./quick-config.ts";
+import { type RunningGate, startGate } from "./start-gate.ts";
+
+type ServeFlags = QuickOptions & { readonly config?: string };
+
+export function serveCommand(program: Command): void {
+  program
+    .command("serve")
+    .description("Serve what claimgate.yaml says; reloads on change and on SIGHUP")
+    .option("--config <file>", "configuration file (default ./claimgate.yaml)")
+    .option("--upstream <url>", "without a file: where approved requests go")
+    .option("--issuer <url>", "without a file: the issuer whose tokens are trusted")
+    .option("--audience <name>", "without a file: what tokens must be meant for")
+    .option("--require <claim=value>", "without a file: a claim that tokens must have")
+    .option("--listen <address>", "without a file: where to listen (default 127.0.0.1:8080)")
+    .addHelpText(
+      "after",
+      "\nExample:\n  claimgate serve --upstream http://127.0.0.1:9000 --issuer https://id.example.com --audience api --require roles=staff",
+    )
+    .action((flags: ServeFlags) => serve(flags));
+}
+
+async function serve(flags: ServeFlags): Promise<void> {
+  if (process.env.NODE_TLS_REJECT_UNAUTHORIZED === "0") {
+    const message =
+      "refuse to serve with NODE_TLS_REJECT_UNAUTHORIZED=0: it would trust any issuer; unset it";
+    throw new GateError("config_invalid", message);
+  }
+  raiseConnectionLimit();
+  await using quick = isQuick(flags) ? await writeQuickConfig(flags) : undefined;
+  const file = quick?.file ?? flags.config ?? "claimgate.yaml";
+  const running = await startGate({
+    file,
+    environment: process.env,
+    openLog: openServeLog,
+    now: Date.now,
+  });
+  const { log } = running.gate;
+  for (const url of running.urls()) log.event("info", "listening", `listening on ${url}`, { url });
+  await untilTold(running);
+  log.event("info", "draining", "draining: requests under way finish, then the gate ends");
+  await running.drain();
+}
+
+/** A readable log on a terminal, JSON lines for everything else. */
+export function openServeLog(level: () => LogLevel): Log {
+  const isTerminal = process.stderr.isTTY === true;
+  return createLog({
+    sink: openSink(Bun.stderr.writer()),
+    format: isTerminal ? "readable" : "json",
+    colour: isTerminal && !process.env.NO_COLOR ? "always" : "never",
+    level,
+    now: Date.now,
+  });
+}
+
+/** Resolves at SIGTERM or SIGINT; a second one ends the process at once. Reloads until then. */
+async function untilTold(running: RunningGate): Promise<void> {
+  let watcher = watchFiles(running.watched(), onChange);
+  async function onChange(): Promise<void> {
+    if (!(await running.reload())) return;
+    // The new configuration may name other files.
+    watcher.close();
+    watcher = watchFiles(running.watched(), onChange);
+  }
+  process.on("SIGHUP", onChange);
+  const told = Promise.withResolvers<void>();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, () => {
+      told.resolve();
+      process.once(signal, () => process.exit(1));
+    });
+  }
+  await told.promise;
+  process.off("SIGHUP", onChange);
+  watcher.close();
+}
+
+function isQuick({ config, ...quick }: ServeFlags): boolean {
+  const given = Object.keys(quick).length > 0;
+  if (given && config !== undefined) {
+    const message = "--config and flags that stand for a file exclude each other; keep one";
+    throw new GateError("usage_wrong", message);
+  }
+  return given;
+}

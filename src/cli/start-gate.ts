@@ -1,0 +1,228 @@
+/**
+ * Starts the gate from a configuration file, reloads it in place and drains it. `serve` and
+ * `demo` are thin around this.
+ *
+ * @module
+ */
+import { loadConfig } from "../config/load.ts";
+import type { Config } from "../config/resolved.ts";
+import { type Finding, GateError } from "../errors.ts";
+import { type Assembly, assemble, stateFolderOf } from "../gate/assemble.ts";
+import { openSite, retireSite } from "../gate/open-site.ts";
+import type { Gate } from "../gate/site.ts";
+import { closeTunnels } from "../proxy/tunnel.ts";
+import { err, ok, type Result } from "../result.ts";
+import type { Log, LogLevel } from "../telemetry/log.ts";
+import { openSubjectHash } from "../telemetry/subject-hash.ts";
+import { type Listener, listen, readTls, type TlsMaterial } from "./listen.ts";
+
+export type RunningGate = {
+  readonly gate: Gate;
+  readonly urls: () => readonly string[];
+  /** Files and folders whose change asks for a reload. */
+  readonly watched: () => readonly string[];
+  /** @returns Whether the new configuration is in force; if not, the old one still is. */
+  readonly reload: () => Promise<boolean>;
+  /** Lets requests under way finish, up to `drainMs`, then cuts the rest. */
+  readonly drain: () => Promise<void>;
+};
+
+export type StartOptions = {
+  /** As the owner typed it; findings show it so. */
+  readonly file: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Given the level that the configuration in force asks for. */
+  readonly openLog: (level: () => LogLevel) => Log;
+  readonly now: () => number;
+};
+
+/** How long requests under way may take once the gate is told to end. */
+const DRAIN_MS = 30_000;
+const DRAIN_POLL_MS = 20;
+
+/**
+ * @throws GateError `usage_wrong` (no such file), `config_invalid` with all findings,
+ *   `port_taken`, `state_unusable`.
+ */
+export async function startGate(options: StartOptions): Promise<RunningGate> {
+  const { file, environment, now } = options;
+  const assembly = await assembleFile(file, environment);
+  if (!assembly.ok) throw configFault(file, assembly.error);
+  let config = assembly.value.config;
+
+  const log = options.openLog(() => config.log.level);
+  warnOf(log, assembly.value.warnings);
+  const gate: Gate = {
+    site: await openSite(assembly.value, undefined, { log, now }),
+    draining: false,
+    log,
+    now,
+    subjectHash: await openSubjectHash(stateFolderOf(config)),
+  };
+  let tls = config.tls && (await readTls(config.tls));
+  let listeners = await openListeners(gate, config, tls, []).catch((fault) => {
+    retireSite(gate.site, undefined);
+    throw fault;
+  });
+
+  async function putInForce(next: Assembly): Promise<void> {
+    const nextTls = next.config.tls && (await readTls(next.config.tls));
+    const kept = listeners.filter((listener) => keeps(listener, config, next.config, tls, nextTls));
+    const site = await openSite(next, gate.site, { log, now });
+    const opened = await openListeners(gate, next.config, nextTls, listeners, kept).catch(
+      (fault) => {
+        retireSite(site, gate.site);
+        throw fault;
+      },
+    );
+    const former = gate.site;
+    gate.site = site;
+    for (const listener of listeners) if (!opened.includes(listener)) listener.stop();
+    [listeners, tls, config] = [opened, nextTls, next.config];
+    retireSite(former, site);
+  }
+
+  async function reloadOnce(): Promise<boolean> {
+    const next = await assembleFile(file, environment).catch(
+      (fault: unknown): Result<Assembly, readonly Finding[]> => {
+        logRefusal(log, fault);
+        return err([]);
+      },
+    );
+    let inForce = false;
+    if (next.ok) {
+      inForce = await putInForce(next.value).then(
+        () => true,
+        (fault: unknown) => {
+          next.value.policies.dispose();
+          logRefusal(log, fault);
+          return false;
+        },
+      );
+    } else {
+      for (const finding of next.error) log.event("error", "reload_refused", lineOf(finding));
+    }
+    gate.lastReload = { inForce, atMs: now() };
+    if (next.ok && inForce) {
+      warnOf(log, next.value.warnings);
+      log.event("info", "reloaded", "the new configuration is in force");
+    } else {
+      log.event("error", "reload_refused", "the former configuration stays in force");
+    }
+    return inForce;
+  }
+
+  // One reload at a time; what asks meanwhile shares the one that starts next.
+  let running: Promise<boolean> | undefined;
+  let waiting: Promise<boolean> | undefined;
+  function reload(): Promise<boolean> {
+    if (running === undefined) {
+      running = reloadOnce().finally(() => {
+        running = undefined;
+      });
+      return running;
+    }
+    waiting ??= running.then(() => {
+      waiting = undefined;
+      return reload();
+    });
+    return waiting;
+  }
+
+  async function drain(): Promise<void> {
+    gate.draining = true;
+    closeTunnels();
+    const pending = () => listeners.reduce((sum, listener) => sum + listener.pending(), 0);
+    const end = performance.now() + DRAIN_MS;
+    while (pending() > 0 && performance.now() < end) await Bun.sleep(DRAIN_POLL_MS);
+    if (pending() > 0)
+      log.event("warn", "drain_cut", "cut what was still open", { open: pending() });
+    await Promise.all(listeners.map((listener) => listener.cut()));
+    retireSite(gate.site, undefined);
+    await log.flush();
+  }
+
+  return {
+    gate,
+    urls: () => listeners.map((listener) => listener.url),
+    watched: () => watchedFiles(config),
+    reload,
+    drain,
+  };
+}
+
+/** Everything that does not hold, as one error. */
+export function configFault(file: string, findings: readonly Finding[]): GateError {
+  const count = findings.filter((finding) => finding.severity === "error").length;
+  const message = `${file} does not hold: ${count} ${count === 1 ? "error" : "errors"}`;
+  return new GateError("config_invalid", message, { findings });
+}
+
+async function assembleFile(
+  file: string,
+  environment: StartOptions["environment"],
+): Promise<Result<Assembly, readonly Finding[]>> {
+  const config = await loadConfig(file, environment);
+  if (!config.ok) return config;
+  const assembly = await assemble(config.value, file);
+  return assembly.ok ? ok(assembly.value) : assembly;
+}
+
+/** Opens what is not open yet; when one cannot be, those opened here are closed again. */
+async function openListeners(
+  gate: Gate,
+  config: Config,
+  tls: TlsMaterial | undefined,
+  former: readonly Listener[],
+  kept: readonly Listener[] = [],
+): Promise<Listener[]> {
+  const listeners: Listener[] = [];
+  try {
+    for (const address of config.listen) {
+      const same = (listener: Listener) => Bun.deepEquals(listener.address, address);
+      const open = kept.find(same);
+      listeners.push(open ?? (await listen(gate, address, config, tls, former.find(same))));
+    }
+  } catch (fault) {
+    const fresh = listeners.filter((listener) => !kept.includes(listener));
+    await Promise.all(fresh.map((listener) => listener.cut()));
+    throw fault;
+  }
+  return listeners;
+}
+
+/** Whether a socket that is wanted again can stay as it is: same certificate, same limits. */
+function keeps(
+  listener: Listener,
+  before: Config,
+  after: Config,
+  tlsBefore: TlsMaterial | undefined,
+  tlsAfter: TlsMaterial | undefined,
+): boolean {
+  return (
+    listener.address.kind === "unix" ||
+    (Bun.deepEquals(tlsBefore, tlsAfter) &&
+      before.http.http2 === after.http.http2 &&
+      before.http.idleTimeoutMs === after.http.idleTimeoutMs &&
+      before.allowPlainHttp === after.allowPlainHttp)
+  );
+}
+
+function watchedFiles(config: Config): string[] {
+  const { tls } = config;
+  const files = [config.file, config.policies, tls?.cert, tls?.key, tls?.clientCa, config.geo];
+  return files.filter((file) => file !== undefined);
+}
+
+function warnOf(log: Log, warnings: readonly Finding[]): void {
+  for (const warning of warnings) log.event("warn", warning.code, lineOf(warning));
+}
+
+function logRefusal(log: Log, fault: unknown): void {
+  const message = fault instanceof GateError ? fault.message : String(fault);
+  log.event("error", "reload_refused", message);
+}
+
+function lineOf({ file, line, column, message, fix }: Finding): string {
+  return `${file}:${line}:${column} ${message}${fix === undefined ? "" : ` (${fix})`}`;
+}

@@ -1,0 +1,65 @@
+/**
+ * argv → command, and a command's faults → exit codes; nothing else.
+ *
+ * @module
+ */
+import { Command, CommanderError } from "commander";
+import { checkCommand } from "./cli/check.ts";
+import { demoCommand } from "./cli/demo.ts";
+import { idpCommand } from "./cli/idp.ts";
+import { initCommand } from "./cli/init.ts";
+import { reportFindings } from "./cli/report-findings.ts";
+import { schemaCommand } from "./cli/schema.ts";
+import { serveCommand } from "./cli/serve.ts";
+import { tokenCommand } from "./cli/token.ts";
+import { versionCommand } from "./cli/version.ts";
+import { type FaultCode, GateError } from "./errors.ts";
+
+const EXIT_DOES_NOT_HOLD = 1;
+const EXIT_USAGE = 2;
+const EXIT_FAULT = 70;
+
+/** What the owner can mend in the configuration; everything else is a fault of ours. */
+const DOES_NOT_HOLD: ReadonlySet<FaultCode> = new Set(["config_invalid", "port_taken"]);
+
+const COMMANDS = [
+  demoCommand,
+  initCommand,
+  serveCommand,
+  checkCommand,
+  tokenCommand,
+  idpCommand,
+  schemaCommand,
+  versionCommand,
+];
+
+/** @param args Without the program's own name. Sets `process.exitCode`; never throws. */
+async function run(args: readonly string[]): Promise<void> {
+  const program = new Command("claimgate")
+    .description("Stands in front of web apps and APIs: verifies tokens, asks policies, forwards")
+    .exitOverride()
+    .configureHelp({ sortSubcommands: false })
+    .showHelpAfterError("(claimgate --help tells more)");
+  for (const register of COMMANDS) register(program);
+  try {
+    await program.parseAsync(args, { from: "user" });
+  } catch (fault) {
+    process.exitCode = report(fault);
+  }
+}
+
+/** Says what went wrong on stderr. @returns The exit code. */
+function report(fault: unknown): number {
+  // commander has said it already; help and version end with 0.
+  if (fault instanceof CommanderError) return fault.exitCode === 0 ? 0 : EXIT_USAGE;
+  if (!(fault instanceof GateError)) {
+    console.error("claimgate: a fault of its own:", fault);
+    return EXIT_FAULT;
+  }
+  if (fault.findings.length > 0) reportFindings(fault.findings);
+  console.error(`claimgate: ${fault.message}`);
+  if (fault.code === "usage_wrong") return EXIT_USAGE;
+  return DOES_NOT_HOLD.has(fault.code) ? EXIT_DOES_NOT_HOLD : EXIT_FAULT;
+}
+
+await run(process.argv.slice(2));
