@@ -1,0 +1,43 @@
+/**
+ * `claimgate schema`: prints the JSON Schema of claimgate.yaml.
+ *
+ * @module
+ */
+
+import { stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import type { Command } from "commander";
+import { loadConfig } from "../config/load.ts";
+import { policiesIn, schemaText } from "./editor-schema.ts";
+
+type SchemaFlags = { readonly config?: string };
+
+const USUAL_FILE = "claimgate.yaml";
+
+export function schemaCommand(program: Command): void {
+  program
+    .command("schema")
+    .description("Print the JSON Schema of claimgate.yaml, for editors")
+    .option("--config <file>", `whose policies it knows (default ./${USUAL_FILE}, if there)`)
+    .action(async ({ config }: SchemaFlags) => {
+      const folder = await policiesFolder(config);
+      const policies = folder === undefined ? undefined : await policiesIn(folder);
+      process.stdout.write(schemaText(policies));
+    });
+}
+
+/**
+ * @returns Absolute; absent where there is no configuration.
+ * @throws GateError `usage_wrong` when the one that was named is not there.
+ */
+async function policiesFolder(named: string | undefined): Promise<string | undefined> {
+  const file = named ?? USUAL_FILE;
+  const isThere = await stat(file).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere && named === undefined) return undefined;
+  const config = await loadConfig(file, process.env);
+  // The schema is most wanted while the configuration does not hold.
+  return config.ok ? config.value.policies : join(dirname(resolve(file)), "policies");
+}
