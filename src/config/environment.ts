@@ -7,7 +7,7 @@ import { err, ok, type Result } from "../result.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-export type Substitution = {
+type Substitution = {
   readonly text: string;
   /** The variables that were read, in order; empty when nothing was replaced. */
   readonly names: readonly string[];

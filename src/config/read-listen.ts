@@ -11,7 +11,7 @@ import type { ListenAddress, YamlPath } from "./resolved.ts";
 import type { FileContent } from "./schema.ts";
 
 /** The kernel's `sun_path` holds 108 bytes with its final zero; macOS has 104. */
-export const SOCKET_PATH_LIMIT_BYTES = 103;
+const SOCKET_PATH_LIMIT_BYTES = 103;
 
 const DEFAULT_LISTEN = "127.0.0.1:8080";
 /** Every IPv4 address of the machine; `[::]:8080` asks for IPv6 too. */

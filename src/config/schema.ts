@@ -325,7 +325,7 @@ export function isLaterKey(schema: TObject, key: string): boolean {
  * What is left of a value after everything that does not fit its schema was taken out (and
  * reported): any member may be missing.
  */
-export type Fitting<T> = T extends readonly (infer Item)[]
+type Fitting<T> = T extends readonly (infer Item)[]
   ? readonly (Fitting<Item> | undefined)[]
   : T extends object
     ? { readonly [Key in keyof T]?: Fitting<T[Key]> | undefined }

@@ -6,6 +6,7 @@
  * @module
  */
 import {
+  type Alias,
   type Document,
   isAlias,
   isCollection,
@@ -43,7 +44,7 @@ export type Source = {
 };
 
 const DEPTH_LIMIT = 64;
-const VALUE_LIMIT = 100_000;
+const VALUE_LIMIT = 50_000;
 
 /** What is known of one path. */
 type Entry = {
@@ -97,6 +98,8 @@ class Reader {
   readonly #environment: Environment;
   isBroken = false;
   #values = 0;
+  readonly #anchors = new Map<string, Node>();
+  readonly #targets = new Map<Alias, Node>();
 
   constructor(document: Document.Parsed, lines: LineCounter, environment: Environment) {
     this.#document = document;
@@ -151,10 +154,13 @@ class Reader {
     if (path.length > DEPTH_LIMIT) return refuse(TOO_DEEP);
 
     if (isAlias(node)) {
-      const target = node.resolve(this.#document);
+      const target = this.#targetOf(node);
       if (target === undefined) return refuse(ALIAS_OF_NOTHING);
       if (within.has(target)) return refuse(ALIAS_OF_ITSELF);
       return this.#read(target, path, keyPosition, new Set([...within, target]), position);
+    }
+    if (node.anchor !== undefined && aliasPosition === undefined) {
+      this.#anchors.set(node.anchor, node);
     }
     if (isScalar(node)) return this.#readScalar(node, path, place, refuse);
     const inside = new Set([...within, node]);
@@ -164,6 +170,17 @@ class Reader {
       );
     }
     return isMap(node) ? this.#readMap(node.items, path, inside, aliasPosition) : UNREADABLE;
+  }
+
+  /**
+   * The last anchor of that name before the alias (YAML 1.2.2 §7.1). Nodes are first met in
+   * their order in the file, so that is what the map holds then; the parser's own look-up goes
+   * through the whole file each time.
+   */
+  #targetOf(alias: Alias): Node | undefined {
+    const target = this.#targets.get(alias) ?? this.#anchors.get(alias.source);
+    if (target !== undefined) this.#targets.set(alias, target);
+    return target;
   }
 
   #readMap(

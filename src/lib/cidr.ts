@@ -7,7 +7,7 @@
 import ipaddr from "ipaddr.js";
 
 /** A range of addresses; `canonical` is how it is written: `10.0.0.0/8`, `2001:db8::/32`. */
-export type Range = {
+type Range = {
   readonly canonical: string;
   readonly version: 4 | 6;
   readonly network: readonly number[];

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "../../src/config/load.ts";
-import { loadText, placesOf } from "./load-text.ts";
+import { loadText, loadValid, placesOf } from "./load-text.ts";
 
 const MISTAKEN = `listen: 0.0.0.0:8080
 allowPlainHtpp: true
@@ -45,6 +45,8 @@ routes:
     policies: [{ a: 1, b: 2 }, { any: [] }]
     requestHeaders: { set: { X-A: "a\\nb" } }
 `;
+
+const SMALL = "routes: [{ upstream: echo, public: true }]\n";
 
 describe("findings", () => {
   test("are told all at once, in order, each at its place", async () => {
@@ -175,6 +177,8 @@ routes:
   test("aliases may repeat a value, but not without bound", async () => {
     const ring = "routes:\n  - &r { match: { path: /a }, upstream: echo, public: true }\n";
     expect(await placesOf(ring)).toEqual([]);
+    const again = "listen: &l 127.0.0.1:1\nlog: { level: &l debug }\npolicies: *l\n";
+    expect((await loadValid(again + SMALL)).policies).toEndWith("/debug");
     expect(await placesOf(`${ring}  - *r\n`)).toEqual(["3:5 route_duplicate"]);
     const levels = "bcdefgh".split("").map((name, index) => {
       const inner = `*${"abcdefgh"[index]}`;
@@ -184,7 +188,56 @@ routes:
     expect(await placesOf(bomb)).toContainEqual(expect.stringMatching(/ yaml_too_large$/));
     const deep = `routes: ${"[".repeat(100)}${"]".repeat(100)}`;
     expect(await placesOf(deep)).toContainEqual(expect.stringMatching(/ yaml_too_deep$/));
-    const hostile = await placesOf("[".repeat(200_000));
+    const hostile = await placesOf("[".repeat(20_000));
     expect(hostile.length).toBeGreaterThan(0);
+  });
+
+  test("of the wrong kind of value are told once, and nothing follows from them", async () => {
+    const text = `listen: [127.0.0.1:0, {}]
+trustedProxies: [unix, {}]
+issuers:
+  - name: a
+    issuer: https://a.dev
+    audiences: [x, {}]
+    algorithms: [ES256, {}]
+    tokenTypes: [JWT, {}]
+    requiredClaims: [sub, {}]
+    claims: { a: b, c: {} }
+routes:
+  - match: { methods: [GET, {}] }
+    upstream: [echo, {}]
+    issuers: [a, {}]
+    credentials: [header, 7, { query: {} }]
+    policies: [x, { any: [NO] }, NO]
+    identityHeaders: { X-A: {} }
+    requestHeaders: { set: { X-B: {} }, remove: [{}] }
+  - { match: { path: /b }, upstream: echo, issuers: [a], public: "no" }
+  - { match: { path: /c }, upstream: echo, issuers: [a], policies: staff }
+`.replaceAll("NO", `'\${NO}'`);
+    expect(await placesOf(text)).toEqual([
+      "1:23 type_wrong",
+      "2:24 type_wrong",
+      "6:20 type_wrong",
+      "7:25 type_wrong",
+      "8:23 type_wrong",
+      "9:27 type_wrong",
+      "10:24 type_wrong",
+      "12:29 type_wrong",
+      "13:22 type_wrong",
+      "14:18 type_wrong",
+      "15:27 type_wrong",
+      "15:39 type_wrong",
+      "16:27 environment_unset",
+      "16:39 environment_unset",
+      "17:29 type_wrong",
+      "18:35 type_wrong",
+      "18:50 type_wrong",
+      "19:66 type_wrong",
+      "20:68 type_wrong",
+    ]);
+    expect(await placesOf(`listen: {}\nissuers: [7]\n${SMALL}`)).toEqual([
+      "1:9 type_wrong",
+      "2:11 type_wrong",
+    ]);
   });
 });

@@ -44,6 +44,7 @@ describe("listen", () => {
     [`listen: unix:/${"x".repeat(120)}`, "1:9 listen_invalid"],
     ["listen: []", "1:9 list_empty"],
     ["listen: [127.0.0.1:80, 127.0.0.1:80]", "1:24 listen_duplicate"],
+    ["listen: ['unix:a', 'unix:./a']", "1:20 listen_duplicate"],
     ["listen: 1.5", "1:9 type_wrong"],
     ["listen: true", "1:9 type_wrong"],
   ])("%s: %s", async (line, place) => {
@@ -286,6 +287,19 @@ describe("routes", () => {
     "/.claimgate/*",
   ])("match.path %s is refused", async (path) => {
     expect(await route(`${GUARDED}match: { path: ${path} }`)).toEqual(["5:20 path_invalid"]);
+  });
+
+  test.each(["a", "/", "/a/", "/a*", "/*", "/a?b", "/a/../b", "/a//b", "/%61", '""'])(
+    "addPrefix %s is refused",
+    async (prefix) => {
+      expect(await route(`${GUARDED}addPrefix: ${prefix}`)).toEqual(["5:16 path_invalid"]);
+    },
+  );
+
+  test("an upstream is listed once", async () => {
+    const keys =
+      "upstream: [http://localhost:1, http://LOCALHOST:1/]\nissuers: [a]\nanyAuthenticated: true";
+    expect(await route(keys)).toEqual(["2:36 upstream_duplicate"]);
   });
 
   test.each(["/", "/*", "/a", "/a/", "/a/*", "/a.b~c/d-e_f", "/%C3%A9/*", "/.well-known/x"])(
