@@ -231,7 +231,8 @@ describe("faults", () => {
   );
 
   test("an endless loop is cut, and the process goes on", async () => {
-    const { verdict } = await ask("evaluate() { for (;;) {} }");
+    const { verdict, outcomes } = await ask("evaluate() { for (;;) {} }");
+    expect(outcomes[0]?.ms).toBeLessThan(LIMIT_MS * 30);
     const detail = `no answer within ${LIMIT_MS} ms`;
     expect(verdict).toEqual({ kind: "fault", policy: "one", code: "timeout", detail });
   });
@@ -263,16 +264,15 @@ describe("faults", () => {
     ]);
   });
 
-  test("the limit is each policy's: several slow ones do not add up", async () => {
-    // Each works for most of the limit by the clock that the limit goes by.
+  test("the limit is each policy's: slow ones do not add up", async () => {
     const slow = policy(`evaluate() {
-      const until = performance.now() + ${LIMIT_MS * 0.6};
+      const until = performance.now() + 800;
       while (performance.now() < until) {}
       return allow();
     }`);
-    await using folder = await policyFolder({ "a.ts": slow, "b.ts": slow, "c.ts": slow });
-    const program = compiled(await loaded(folder.path), ref("a"), ref("b"), ref("c"));
-    const { verdict } = await evaluate(program, question(), LIMIT_MS);
+    await using folder = await policyFolder({ "a.ts": slow, "b.ts": slow });
+    const program = compiled(await loaded(folder.path), ref("a"), ref("b"));
+    const { verdict } = await evaluate(program, question(), 1_500);
     expect(verdict.kind).toBe("allow");
   });
 

@@ -163,6 +163,12 @@ describe("findings of loadPolicies()", () => {
     expect(found[0]?.message).toContain("TypeError: no such thing");
   });
 
+  test("what the SDK throws has the place of the call", async () => {
+    const call = 'inRange("10.0.0.1", ["10.0.0.0/99"]);';
+    const found = await findings({ "a.ts": policy("evaluate: () => allow()", call) });
+    expect(found).toMatchObject([{ code: "policy_threw", file: "a.ts", line: 2, column: 1 }]);
+  });
+
   test("an import that leads nowhere has the place of the import", async () => {
     const found = await findings({
       "a.ts": '\nimport { x } from "./_missing.ts";\nexport default x;\n',

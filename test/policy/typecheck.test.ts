@@ -119,6 +119,15 @@ export default definePolicy({
     expect(await check(files)).toMatchObject([{ file: "bad.ts", code: "policy_type" }]);
   });
 
+  test("nor has what lies around the gate's own folder", async () => {
+    await using around = await policyFolder({
+      "package.json": '{ "scripts": { "check": "true" } }',
+      "policies/bad.ts": policy("evaluate: () => true"),
+    });
+    const [policies, state] = [join(around.path, "policies"), join(around.path, ".claimgate")];
+    expect(await typecheckPolicies(policies, state)).toMatchObject([{ code: "policy_type" }]);
+  });
+
   test("tests and node_modules are not checked", async () => {
     const wrong = "export const x: number = 'x';";
     expect(
@@ -144,12 +153,15 @@ export default definePolicy({
     expect(await check()).toEqual([]);
   });
 
-  test("what depends on files elsewhere is checked every time", async () => {
+  test.each([
+    ["an import", (file: string) => `export { x } from "${file}";`],
+    ["a reference", (file: string) => `/// <reference path="${file}" />\nexport {};`],
+    ["a type's import", (file: string) => `export type X = typeof import(\n"${file}");`],
+    ["an import by template", (file: string) => `export const x = import(\`${file}\`);`],
+  ])("what depends on files elsewhere by %s is checked every time", async (_what, helper) => {
     await using elsewhere = await policyFolder({ "x.ts": "export const x: number = 1;" });
-    await using folder = await policyFolder({
-      "fine.ts": FINE,
-      "_h.ts": `export { x } from "${elsewhere.path}/x.ts";`,
-    });
+    const text = helper(`${elsewhere.path}/x.ts`);
+    await using folder = await policyFolder({ "fine.ts": FINE, "_h.ts": text });
     await using state = await policyFolder();
     expect(await typecheckPolicies(folder.path, state.path)).toEqual([]);
     await elsewhere.write({ "x.ts": "export const x: number = 'x';" });
