@@ -65,11 +65,13 @@ function elapsedMs(startedNs: number): number {
 }
 
 function denialFields({ status, code, reason, detail, policy }: Denial) {
+  // A policy's own words may quote a claim; those of one that broke were cleared of them.
+  const isQuotable = policy === undefined || code === "policy_fault";
   return {
     status,
     code,
     ...(reason !== undefined && { reason }),
-    ...(detail !== undefined && { detail }),
+    ...(detail !== undefined && isQuotable && { detail }),
     ...(policy !== undefined && { policy }),
   };
 }
