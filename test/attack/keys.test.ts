@@ -334,6 +334,23 @@ describe("an issuer through floods, rotation and outage", () => {
     expectDenied(gate, await send("turning", fresh), 401, "token_invalid");
   });
 
+  test("a token that came before its key passes as soon as the key is there", async () => {
+    const early = (jti: string) => tokenOf("turning", { kid: "three", more: { jti } });
+    gate.clock.nowMs += COOLDOWN_MS + 1000;
+    expectDenied(gate, await send("turning", early("first")), 401, "token_invalid");
+    gate.clock.nowMs += COOLDOWN_MS / 2;
+    expectDenied(gate, await send("turning", early("second")), 401, "token_invalid");
+    const both = [
+      { ...nextKey.jwk, kid: "two" },
+      { ...key.jwk, kid: "three" },
+    ];
+    turning = () => Response.json({ keys: both });
+    gate.clock.nowMs += COOLDOWN_MS / 2 + 500;
+    expect((await send("turning", early("third"))).status).toBe(200);
+    expect((await send("turning", early("second"))).status).toBe(200);
+    expect((await send("turning", early("first"))).status).toBe(200);
+  });
+
   test("the last good keys serve through an outage, for a while", async () => {
     turning = () => new Response("down", { status: 503 });
     const next = (jti: string) => tokenOf("turning", { kid: "two", by: nextKey, more: { jti } });

@@ -48,6 +48,7 @@ beforeAll(async () => {
           ...usual,
         },
         { name: "loud", match: { path: "/loud/*" }, policies: ["loud"], ...usual },
+        { name: "quoting", match: { path: "/quoting/*" }, policies: ["quoting"], ...usual },
         {
           name: "query",
           match: { path: "/query/*" },
@@ -65,7 +66,7 @@ beforeAll(async () => {
         { name: "down", match: { path: "/down/*" }, public: true, upstream: "http://127.0.0.1:9" },
       ],
     },
-    { "policies/loud.ts": LOUD },
+    { "policies/loud.ts": LOUD, "policies/quoting.ts": QUOTING },
   );
   await untilStatus(200, () => shoot(gate, { target: "/open/x", lines: [bearer(mint())] }));
 });
@@ -84,6 +85,15 @@ export default definePolicy({
   evaluate({ claims }) {
     throw new Error("claim-in-error " + String(claims.email));
   },
+});
+`;
+
+/** A policy that denies, and quotes a claim for the operator. */
+const QUOTING = `
+import { definePolicy, deny } from "claimgate";
+export default definePolicy({
+  description: "Denies with a claim in its words",
+  evaluate: ({ claims }) => deny("quoted", "not for " + String(claims.email)),
 });
 `;
 
@@ -250,6 +260,7 @@ describe("what may be in no line", () => {
       403,
     ],
     ["a policy that says it", () => ({ target: "/loud/x", lines: [bearer(mint())] }), 403],
+    ["a policy that quotes it", () => ({ target: "/quoting/x", lines: [bearer(mint())] }), 403],
     ["a token in the query", () => ({ target: `/query/x?access_token=${mint()}` }), 200],
     [
       "a bad token in the query",

@@ -28,6 +28,7 @@ describe("a guarded path, as itself", () => {
     unknown("exact, with a slash after it", at("/exact/")),
     unknown("in capitals, which is another path", at("/ADMIN/x")),
     unknown("a longer word", at("/administrator")),
+    unknown("a word of one letter more", at("/adminx")),
     unknown("the root", at("/")),
   ]);
 });
