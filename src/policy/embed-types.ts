@@ -20,7 +20,7 @@ export function embedTypes(): string {
     );
   }
   files["claimgate/lib/cidr.ts"] = CIDR;
-  files["globals.d.ts"] = readFileSync(join(source, "policy/policy-globals.d.ts.txt"), "utf8");
+  files["globals.d.ts"] = readFileSync(join(source, "policy/policy-globals.txt"), "utf8");
   for (const path of readdirSync(typebox, { recursive: true, encoding: "utf8" }).sort()) {
     if (!path.endsWith(".d.mts")) continue;
     files[`typebox/${path.replaceAll("\\", "/")}`] = readFileSync(join(typebox, path), "utf8");
@@ -29,8 +29,7 @@ export function embedTypes(): string {
 }
 
 /** What the SDK uses of `lib/cidr.ts`, whose own imports policies need not have. */
-const CIDR = `export declare function canonicalAddress(text: string): string | undefined;
-export declare function createRangeMatcher(
+const CIDR = `export declare function createRangeMatcher(
   ranges: readonly string[],
 ): (canonicalIp: string) => boolean;
 `;

@@ -14,19 +14,26 @@ export type CompiledSchema = {
   readonly errors: (value: unknown) => ValueErrorIterator;
 };
 
+/** Schemas of shipped policies outlive every reload. */
+const compiledSchemas = new WeakMap<TSchema, CompiledSchema>();
+
 /** @throws For a schema that TypeBox cannot compile, or that names a format nobody knows. */
 export function compileSchema(schema: TSchema): CompiledSchema {
+  const known = compiledSchemas.get(schema);
+  if (known !== undefined) return known;
   registerFormats();
   const unknown = formatsOf(schema).find((format) => !FormatRegistry.Has(format));
   // TypeBox would refuse every value, without a word.
   if (unknown !== undefined)
     throw new RangeError(`unknown string format ${JSON.stringify(unknown)}`);
   const compiled = TypeCompiler.Compile(schema);
-  return {
+  const result: CompiledSchema = {
     schema,
     check: (value) => compiled.Check(value),
     errors: (value) => compiled.Errors(value),
   };
+  compiledSchemas.set(schema, result);
+  return result;
 }
 
 /**

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Static, type TObject, type TSchema, Type } from "@sinclair/typebox";
-import { canonicalAddress, createRangeMatcher } from "../lib/cidr.ts";
+import { createRangeMatcher } from "../lib/cidr.ts";
 import { parseDuration } from "../lib/duration.ts";
 import type { Allow, Challenge, Deny, PolicyDefinition } from "./definition.ts";
 
@@ -95,8 +95,7 @@ export function inRange(ip: string, ranges: readonly string[]): boolean {
     matches = createRangeMatcher(ranges);
     matchers.set(ranges, matches);
   }
-  const canonical = canonicalAddress(ip);
-  return canonical !== undefined && matches(canonical);
+  return matches(ip);
 }
 
 /**
