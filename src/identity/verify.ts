@@ -1,0 +1,224 @@
+/**
+ * From a credential to a token. Reads top to bottom: known before? → read → issuer → header →
+ * key → signature → claims → times. Nothing of a token is believed before its signature is
+ * good, but for the `iss` and `kid` that choose among what the owner configured.
+ *
+ * @module
+ */
+import { type Err, ok, type Result } from "../result.ts";
+import type { Refusal, Token } from "../types.ts";
+import { checkClaims, checkTimes, type StandardClaims } from "./claim-rules.ts";
+import { type CompactToken, LONGEST_TOKEN, readCompact } from "./compact.ts";
+import { checkEncryptedHeader, type DecryptionKey, decrypt } from "./decryption.ts";
+import { checkHeader, type SignedHeader } from "./header-rules.ts";
+import type { Issuer } from "./issuers.ts";
+import { type KeySet, selectKey } from "./key-set.ts";
+import { mapClaims } from "./map-claims.ts";
+import { isLasting, refuse } from "./refusal.ts";
+import { isSignedBy } from "./signature.ts";
+import { type JsonObject, own } from "./strict-json.ts";
+import {
+  CACHE_LIMITS,
+  type CacheLimits,
+  createTokenCache,
+  type VerifiedToken,
+} from "./token-cache.ts";
+
+export type Verifier = {
+  /**
+   * @param credential What the request carries, without a scheme.
+   * @param nowMs The moment to judge by; milliseconds since 1970.
+   * @returns At once where the answer is known, with the same object each time.
+   */
+  verify(
+    credential: string,
+    nowMs: number,
+  ): Result<Token, Refusal> | Promise<Result<Token, Refusal>>;
+};
+
+type SignedToken = Extract<CompactToken, { kind: "signed" }>;
+type EncryptedToken = Extract<CompactToken, { kind: "encrypted" }>;
+type Examined = Result<VerifiedToken, Refusal>;
+
+/** Requests with the same new token share one verification, up to this many tokens at once. */
+const MOST_SHARED = 1_000;
+
+const TOO_LONG = refuse("token_too_long");
+
+/**
+ * One for each list of issuers: the cache answers for what was required of the token, too.
+ *
+ * @param issuers Of two with the same `iss` the first counts.
+ */
+export function createVerifier(
+  issuers: readonly Issuer[],
+  limits: CacheLimits = CACHE_LIMITS,
+): Verifier {
+  const cache = createTokenCache(limits);
+  const shared = new Map<string, Promise<Examined>>();
+
+  function verify(credential: string, nowMs: number): ReturnType<Verifier["verify"]> {
+    if (credential.length > LONGEST_TOKEN) return TOO_LONG;
+    const known = cache.verified(credential);
+    if (known !== undefined && known.issuer.keys.current() === known.keySet) {
+      return judge(known, nowMs);
+    }
+    const failure = cache.failure(credential, nowMs);
+    if (failure !== undefined) return failure;
+
+    const read = readCompact(credential);
+    if (!read.ok) return remember(credential, refuse(read.error), nowMs);
+    return examineOnce(read.value).then((examined) =>
+      examined.ok ? judge(examined.value, nowMs) : remember(credential, examined, nowMs),
+    );
+  }
+
+  function remember(credential: string, refused: Err<Refusal>, nowMs: number): Err<Refusal> {
+    if (isLasting(refused.error)) cache.keepFailure(credential, refused, nowMs);
+    return refused;
+  }
+
+  function examineOnce(token: CompactToken): Promise<Examined> {
+    const underWay = shared.get(token.text);
+    if (underWay !== undefined) return underWay;
+    const examining = examine(token, issuers)
+      .then((examined) => {
+        if (examined.ok) cache.keepVerified(token.text, examined.value);
+        return examined;
+      })
+      .finally(() => shared.delete(token.text));
+    if (shared.size < MOST_SHARED) shared.set(token.text, examining);
+    return examining;
+  }
+
+  return { verify };
+}
+
+/** What depends on the moment; everything else about the token is settled. */
+function judge({ accepted, times, issuer }: VerifiedToken, nowMs: number): Result<Token, Refusal> {
+  const reason = checkTimes(times, issuer.config, nowMs / 1000);
+  return reason === undefined ? accepted : refuse(reason);
+}
+
+function examine(token: CompactToken, issuers: readonly Issuer[]): Promise<Examined> {
+  return token.kind === "signed" ? examineSigned(token, issuers) : examineEncrypted(token, issuers);
+}
+
+async function examineSigned(token: SignedToken, issuers: readonly Issuer[]): Promise<Examined> {
+  const issuer = chooseIssuer(token.payload, issuers);
+  if (!issuer.ok) return issuer;
+  if (issuer.value.config.decryptionKey !== undefined) return refuse("encryption_required");
+  return examineBy(token, issuer.value);
+}
+
+/**
+ * By the `kid` first, then by each issuer that has a key, until one opens the token and the
+ * `iss` inside is its own: several issuers may encrypt to the same key.
+ */
+async function examineEncrypted(
+  token: EncryptedToken,
+  issuers: readonly Issuer[],
+): Promise<Examined> {
+  const able = issuers.flatMap((issuer) =>
+    issuer.decryption === undefined ? [] : [{ issuer, decryption: issuer.decryption }],
+  );
+  if (able.length === 0) return refuse("encryption_unexpected");
+  const header = checkEncryptedHeader(token.header);
+  if (!header.ok) return refuse(header.error);
+  const { kid } = header.value;
+  const isNamed = ({ decryption }: { decryption: DecryptionKey }) =>
+    kid !== undefined && decryption.kid === kid;
+  const inOrder = [...able.filter(isNamed), ...able.filter((one) => !isNamed(one))];
+
+  let refused = refuse("decryption_failed");
+  for (const { issuer, decryption } of inOrder) {
+    const text = await decrypt(token.text, header.value, decryption);
+    if (text === undefined) continue;
+    const inner = readCompact(text);
+    if (!inner.ok) return refuse(inner.error);
+    if (inner.value.kind === "encrypted") return refuse("nesting_encrypted");
+    const chosen = chooseIssuer(inner.value.payload, [issuer]);
+    if (chosen.ok) return examineBy(inner.value, issuer);
+    refused = chosen;
+  }
+  return refused;
+}
+
+/** By exact comparison, among those that are trusted here. */
+function chooseIssuer(payload: JsonObject, issuers: readonly Issuer[]): Result<Issuer, Refusal> {
+  const name = own(payload, "iss");
+  if (typeof name !== "string") return refuse("issuer_refused");
+  const issuer = issuers.find(({ config }) => config.issuer === name);
+  return issuer === undefined ? refuse("issuer_unknown") : ok(issuer);
+}
+
+async function examineBy(token: SignedToken, issuer: Issuer): Promise<Examined> {
+  const { config } = issuer;
+  const header = checkHeader(token.header, config);
+  if (!header.ok) return refuse(header.error);
+  const keySet = await checkSignature(token.text, header.value, issuer);
+  if (!keySet.ok) return keySet;
+  const standard = checkClaims(token.payload, config);
+  if (!standard.ok) return refuse(standard.error);
+
+  const accepted = toToken(token.payload, standard.value, issuer);
+  const missing = config.requiredClaims.find(
+    (name) => (own(accepted.claims, name) ?? null) === null,
+  );
+  if (missing !== undefined)
+    return refuse("claim_missing", `the required claim ${missing} is missing`);
+  return ok({
+    accepted: ok(accepted),
+    times: standard.value.times,
+    issuer,
+    keySet: keySet.value,
+  });
+}
+
+/** @returns The keys it was checked with. Other keys are asked for once, where they could help. */
+async function checkSignature(
+  text: string,
+  header: SignedHeader,
+  { keys }: Issuer,
+): Promise<Result<KeySet, Refusal>> {
+  if (keys.current() === undefined) await keys.refetch();
+  const first = await tryKeys(text, header, keys.current());
+  if (first.ok || !couldOtherKeysHelp(first.error, header)) return first;
+  const tried = keys.current();
+  await keys.refetch();
+  const renewed = keys.current();
+  return renewed === tried ? first : tryKeys(text, header, renewed);
+}
+
+/** Without a `kid`, a new key shows only in that the old one does not fit. */
+function couldOtherKeysHelp({ reason }: Refusal, { kid }: SignedHeader): boolean {
+  return reason === "key_unknown" || (reason === "signature_invalid" && kid === undefined);
+}
+
+async function tryKeys(
+  text: string,
+  header: SignedHeader,
+  set: KeySet | undefined,
+): Promise<Result<KeySet, Refusal>> {
+  if (set === undefined) return refuse("keys_unavailable");
+  const key = selectKey(set, header);
+  if (!key.ok) return refuse(key.error);
+  return (await isSignedBy(text, key.value)) ? ok(set) : refuse("signature_invalid");
+}
+
+function toToken(payload: JsonObject, standard: StandardClaims, { config }: Issuer): Token {
+  const { subject = "", id, audience, times } = standard;
+  const claims = mapClaims(payload, config.claims);
+  const scopes = own(claims, "scopes");
+  return Object.freeze({
+    issuer: config.issuer,
+    issuerName: config.name,
+    subject,
+    audience: Object.freeze(audience),
+    ...(id !== undefined && { id }),
+    ...(times.issuedAt !== undefined && { issuedAt: times.issuedAt }),
+    expiresAt: times.expiresAt,
+    scopes: Array.isArray(scopes) ? scopes : [],
+    claims,
+  });
+}
