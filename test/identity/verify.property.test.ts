@@ -87,9 +87,16 @@ describe("verify() never throws and never accepts", () => {
 
   test("any claims that are signed well, but for those that hold", async () => {
     const { exp: inTime } = payloadOf();
-    const value = fc.oneof(fc.jsonValue(), fc.constantFrom("api", "alice", inTime, ["api"]));
+    const mostly = <T>(...good: readonly T[]) =>
+      fc.oneof({ weight: 6, arbitrary: fc.constantFrom(...good) }, fc.jsonValue());
     const claims = fc.record(
-      { aud: value, exp: value, sub: value, jti: value, nbf: value },
+      {
+        aud: mostly<unknown>("api", ["api"], ["other", "api"], "other"),
+        exp: mostly<unknown>(inTime, NOW - 29, NOW - 31),
+        sub: mostly("alice"),
+        jti: mostly("1"),
+        nbf: mostly(NOW, NOW + 30, NOW + 31),
+      },
       { requiredKeys: [] },
     );
     let accepted = 0;
@@ -100,9 +107,9 @@ describe("verify() never throws and never accepts", () => {
         if (result.ok) accepted++;
         expect(result.ok).toBe(holds(JSON.parse(JSON.stringify(payloadOf(more)))));
       }),
-      { numRuns: 500 },
+      { numRuns: 400 },
     );
-    expect(accepted).toBeGreaterThan(0);
+    expect(accepted).toBeGreaterThan(20);
   });
 });
 
