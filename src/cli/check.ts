@@ -6,8 +6,10 @@
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { loadConfig } from "../config/load.ts";
+import type { Config } from "../config/resolved.ts";
 import { type Finding, GateError } from "../errors.ts";
 import { type Assembly, assemble, stateFolderOf } from "../gate/assemble.ts";
+import type { PolicySet } from "../policy/load.ts";
 import { watchFiles } from "../policy/watch.ts";
 import { policiesOf, refreshSchema } from "./editor-schema.ts";
 import { counted, paintFor } from "./paint.ts";
@@ -54,9 +56,27 @@ async function check(file: string, follow: (paths: readonly string[]) => void): 
   if (!assembly.ok) return { findings: assembly.error };
   const { warnings, policies: set } = assembly.value;
   const summary = summarise(assembly.value);
-  await refreshSchema(stateFolderOf(config.value), policiesOf(set));
+  const stale = await followInEditors(config.value, set, file);
   set.dispose();
-  return { findings: warnings, summary };
+  return { findings: [...warnings, ...stale], summary };
+}
+
+/** @returns A warning where the schema cannot be written: editors are a convenience, no condition. */
+async function followInEditors(
+  config: Config,
+  set: PolicySet,
+  file: string,
+): Promise<readonly Finding[]> {
+  try {
+    await refreshSchema(stateFolderOf(config), policiesOf(set));
+    return [];
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const message = `cannot bring the schema for editors up to date (${code ?? "failed"})`;
+    const place = { file, line: 1, column: 1 };
+    const fix = "let claimgate write .claimgate/schema.json, or remove it";
+    return [{ severity: "warning", code: "schema_stale", message, ...place, fix }];
+  }
 }
 
 /** What there is to follow while the configuration does not say it. */

@@ -139,8 +139,11 @@ async function untilKeysAreThere({ gate }: RunningGate): Promise<void> {
   while (states().includes("missing") && performance.now() < end) await Bun.sleep(KEYS_POLL_MS);
 }
 
+/** Ctrl-C, a polite kill, and the terminal that is closed. */
+const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 type EndListener = Disposable & {
-  /** Resolves at SIGINT or SIGTERM. */
+  /** Resolves at the first signal. */
   readonly promise: Promise<void>;
   readonly isTold: () => boolean;
 };
@@ -157,12 +160,12 @@ function listenForEnd(folder: DemoFolder): EndListener {
     isTold = true;
     resolve();
   };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, onSignal);
+  for (const signal of END_SIGNALS) process.on(signal, onSignal);
   return {
     promise,
     isTold: () => isTold,
     [Symbol.dispose]: () => {
-      for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, onSignal);
+      for (const signal of END_SIGNALS) process.off(signal, onSignal);
     },
   };
 }

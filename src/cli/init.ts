@@ -4,9 +4,10 @@
  * @module
  */
 import { lstat, mkdir, readFile, writeFile } from "node:fs/promises";
-import { join, relative, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { GateError } from "../errors.ts";
+import { displayPath } from "../policy/display-path.ts";
 import { editorConfig, writeTypes } from "../policy/types-on-disk.ts";
 import { policiesIn, writeSchema } from "./editor-schema.ts";
 import { discoverIssuer } from "./init/discover.ts";
@@ -45,16 +46,18 @@ async function init(dir: string, flags: InitFlags): Promise<void> {
     );
   }
   const folder = resolve(dir);
-  const shown = relative(process.cwd(), folder);
+  // Nothing for the working directory itself.
+  const shown = folder === process.cwd() ? "" : displayPath(folder);
   if (await isThere(join(folder, CONFIG))) {
     const message = `${visible(join(shown, CONFIG))} exists already and is left as it is`;
     throw new GateError("config_invalid", message);
   }
   const issuer = await starterIssuer(flags);
-  const written = await onDisk(folder, () => writeStart(folder, issuer));
-
   const paint = paintFor(process.stdout);
-  process.stdout.write(await report(written, folder, paint));
+  const told = await onDisk(folder, async () =>
+    report(await writeStart(folder, issuer), folder, paint),
+  );
+  process.stdout.write(told);
   process.stdout.write(`\n${paint("Next", "bold")}\n`);
   if (issuer.kind === "real" && issuer.audience === undefined) {
     process.stdout.write(

@@ -140,6 +140,13 @@ describe("claimgate check", () => {
     expect(schema.definitions.policy.anyOf[0].enum).toContain("staff");
   });
 
+  test("only warns where the editor's schema cannot be written", async () => {
+    await using folder = await folderWith({ ".claimgate/schema.json/in-the-way": "" });
+    const { exitCode, err } = await runClaimgate(["check"], { cwd: folder.path });
+    expect(exitCode).toBe(0);
+    expect(err).toContain("claimgate.yaml:1:1  warning  cannot bring the schema for editors");
+  });
+
   test("makes no schema where no editor was set up", async () => {
     await using folder = await folderWith();
     await runClaimgate(["check"], { cwd: folder.path });

@@ -24,14 +24,10 @@ const ROWS = [
   "✓ path trick GET /open/..%2f 400 request_malformed",
 ];
 
-/** Takes a port of loopback, if it is still free; either way it is then taken. */
-function take(port: number): AsyncDisposable & { readonly port: number } {
-  try {
-    const server = Bun.serve({ hostname: "127.0.0.1", port, fetch: () => new Response("taken") });
-    return { port: server.port ?? port, [Symbol.asyncDispose]: () => server.stop(true) };
-  } catch {
-    return { port, [Symbol.asyncDispose]: async () => {} };
-  }
+/** A port of loopback that another program has. */
+function takenPort(): AsyncDisposable & { readonly port: number } {
+  const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("taken") });
+  return { port: server.port ?? 0, [Symbol.asyncDispose]: () => server.stop(true) };
 }
 
 describe("claimgate demo", () => {
@@ -64,28 +60,9 @@ describe("claimgate demo", () => {
   );
 
   test(
-    "takes free ports where the usual ones are taken, and a proxy of the environment is no hindrance",
-    async () => {
-      await using _gate = take(8080);
-      await using _upstream = take(9000);
-      await using _issuer = take(9400);
-      await using folder = await tempFolder();
-      const nowhere = "http://127.0.0.1:9";
-      const { exitCode, out } = await runClaimgate(["demo", "--once"], {
-        cwd: folder.path,
-        environment: { TMPDIR: folder.path, HTTP_PROXY: nowhere, http_proxy: nowhere },
-      });
-      expect(out).not.toMatch(/127\.0\.0\.1:(8080|9000|9400)\b/);
-      expect(out).toContain("all 13 came out as expected");
-      expect(exitCode).toBe(0);
-    },
-    LIMIT_MS,
-  );
-
-  test(
     "a port that was asked for and is taken is told, with exit 1",
     async () => {
-      await using taken = take(0);
+      await using taken = takenPort();
       await using folder = await tempFolder();
       const { exitCode, out, err } = await runClaimgate(["demo", "--port", String(taken.port)], {
         cwd: folder.path,
@@ -104,7 +81,7 @@ describe("claimgate demo", () => {
     expect(exitCode).toBe(2);
   });
 
-  test.each(["SIGINT", "SIGTERM"] as const)(
+  test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
     "stays up with commands that work, reloads an edited policy, and ends at %s",
     async (signal) => {
       await using folder = await tempFolder();
@@ -123,6 +100,15 @@ describe("claimgate demo", () => {
         const ask = async (headers: Record<string, string>) =>
           (await fetch(url, { headers, proxy: false })).status;
         expect(await ask({})).toBe(401);
+        // The usual ports are taken by now; so is, for this one, the environment's proxy.
+        const nowhere = "http://127.0.0.1:9";
+        await using elsewhere = await tempFolder();
+        const second = await runClaimgate(["demo", "--once"], {
+          cwd: elsewhere.path,
+          environment: { TMPDIR: elsewhere.path, HTTP_PROXY: nowhere, http_proxy: nowhere },
+        });
+        expect(second.out).toContain("all 13 came out as expected");
+
         const bearer = { Authorization: `Bearer ${token}` };
         expect(await ask(bearer)).toBe(200);
 

@@ -8,6 +8,7 @@ import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { GateError } from "../../errors.ts";
 import { STAFF_POLICY } from "../init/starter.ts";
 
 /** What the demo's tokens are for. */
@@ -22,8 +23,12 @@ export type DemoFolder = Disposable & {
   readonly state: string;
 };
 
+/** @throws GateError `state_unusable` when there is no place for temporary files. */
 export async function makeDemoFolder(): Promise<DemoFolder> {
-  const path = await mkdtemp(join(tmpdir(), "claimgate-demo-"));
+  const path = await mkdtemp(join(tmpdir(), "claimgate-demo-")).catch((cause: unknown) => {
+    const message = `cannot make a folder in ${tmpdir()}: set TMPDIR to one that can be written`;
+    throw new GateError("state_unusable", message, { cause });
+  });
   const folder = {
     path,
     config: join(path, "claimgate.yaml"),
