@@ -132,6 +132,18 @@ const CONFIG = (upstream: string, issuer: string) => ({
       issuers: ["main"],
       policies: [{ "require-roles": { anyOf: ["staff"] } }],
     },
+    {
+      name: "corp",
+      match: { path: "/corp/*" },
+      issuers: ["main"],
+      policies: [{ "require-claim": { path: "email", matches: "[^@]+@corp\\.test" } }],
+    },
+    {
+      name: "premium",
+      match: { path: "/premium/*" },
+      issuers: ["main"],
+      policies: [{ "require-claim": { path: "org.verified", equals: true } }],
+    },
   ].map((route) => ({
     ...route,
     upstream,

@@ -19,7 +19,7 @@ const { fire, world } = useTokenGate();
 /** Claims as text, so that numbers stand as no serializer would write them. */
 const text = (name: string, json: string) =>
   `{${JSON.stringify(claimsWithout(name)).slice(1, -1)},"${name}":${json}}`;
-const with_ = (name: string, json: string) => () => signed(text(name, json));
+const withClaim = (name: string, json: string) => () => signed(text(name, json));
 const expired = (name: string, build: TokenRow[1]): TokenRow => [name, build, 401, "token_expired"];
 
 const TOLERANCE = 30;
@@ -52,7 +52,7 @@ describe("iss", () => {
   fire([
     invalid("absent", () => signed(claimsWithout("iss"))),
     ...wrong.map((iss) => invalid(JSON.stringify(iss), () => signed(claims({ iss })))),
-    ...[...types, `{"0":"${MAIN}"}`].map((json) => invalid(json, with_("iss", json))),
+    ...[...types, `{"0":"${MAIN}"}`].map((json) => invalid(json, withClaim("iss", json))),
     invalid("another issuer's, whose key has the same kid", () =>
       forge({ alg: "RS256", kid: "rsa" }, claims(), keys.other, "RS256"),
     ),
@@ -88,9 +88,9 @@ describe("aud", () => {
     '"length"',
   ];
   fire([
-    ...good.map((json) => holds(json, with_("aud", json))),
+    ...good.map((json) => holds(json, withClaim("aud", json))),
     invalid("absent", () => signed(claimsWithout("aud"))),
-    ...bad.map((json) => invalid(json, with_("aud", json))),
+    ...bad.map((json) => invalid(json, withClaim("aud", json))),
   ]);
 });
 
@@ -111,16 +111,18 @@ describe("exp", () => {
   const beyond = ["1e308", "1e30", `${NOW + 300}000`, "9007199254740993", "253402300800"];
   fire([
     invalid("absent", () => signed(claimsWithout("exp"))),
-    ...types.map((json) => invalid(json, with_("exp", json))),
-    ...beyond.map((json) => invalid(`${json}, longer than any token may live`, with_("exp", json))),
-    expired("0", with_("exp", "0")),
-    expired("-1", with_("exp", "-1")),
-    expired("-1e308", with_("exp", "-1e308")),
-    expired("a second beyond the tolerance", with_("exp", `${NOW - TOLERANCE - 1}`)),
-    expired("at the end of the tolerance", with_("exp", `${NOW - TOLERANCE}`)),
-    holds("a second within the tolerance", with_("exp", `${NOW - TOLERANCE + 1}`)),
-    holds("with a fraction", with_("exp", `${NOW + 1}.5`)),
-    holds("with an exponent", with_("exp", `${(NOW + 60) / 10}e1`)),
+    ...types.map((json) => invalid(json, withClaim("exp", json))),
+    ...beyond.map((json) =>
+      invalid(`${json}, longer than any token may live`, withClaim("exp", json)),
+    ),
+    expired("0", withClaim("exp", "0")),
+    expired("-1", withClaim("exp", "-1")),
+    expired("-1e308", withClaim("exp", "-1e308")),
+    expired("a second beyond the tolerance", withClaim("exp", `${NOW - TOLERANCE - 1}`)),
+    expired("at the end of the tolerance", withClaim("exp", `${NOW - TOLERANCE}`)),
+    holds("a second within the tolerance", withClaim("exp", `${NOW - TOLERANCE + 1}`)),
+    holds("with a fraction", withClaim("exp", `${NOW + 1}.5`)),
+    holds("with an exponent", withClaim("exp", `${(NOW + 60) / 10}e1`)),
     expired("long ago", () => signed(claims({ iat: NOW - 7200, exp: NOW - 3600 }))),
     invalid("long ago, and a bad signature", () =>
       forge(
@@ -156,39 +158,39 @@ describe("lifetime", () => {
     invalid("ten years, without iat", () =>
       signed({ ...claimsWithout("iat"), exp: NOW + 3650 * DAY }),
     ),
-    invalid("an iat of 1970", with_("iat", "0")),
-    invalid("an iat before 1970", with_("iat", "-1")),
-    invalid("an iat of -1e308", with_("iat", "-1e308")),
+    invalid("an iat of 1970", withClaim("iat", "0")),
+    invalid("an iat before 1970", withClaim("iat", "-1")),
+    invalid("an iat of -1e308", withClaim("iat", "-1e308")),
   ]);
 });
 
 describe.each(["iat", "nbf"])("%s", (name) => {
   const types = ["null", "true", '""', `"${NOW - 10}"`, `[${NOW - 10}]`, "{}", "1e999", "-1e999"];
   const late = (seconds: number, fraction = "") =>
-    with_(name, `${NOW + TOLERANCE + seconds}${fraction}`);
+    withClaim(name, `${NOW + TOLERANCE + seconds}${fraction}`);
   fire([
     holds("absent", () => signed(claimsWithout(name))),
-    ...types.map((json) => invalid(json, with_(name, json))),
-    holds("now", with_(name, `${NOW}`)),
+    ...types.map((json) => invalid(json, withClaim(name, json))),
+    holds("now", withClaim(name, `${NOW}`)),
     holds("at the end of the tolerance", late(0)),
     invalid("half a second beyond the tolerance", late(0, ".5")),
     invalid("a second beyond the tolerance", late(1)),
-    invalid("1e308", with_(name, "1e308")),
-    invalid("in milliseconds", with_(name, `${NOW}000`)),
+    invalid("1e308", withClaim(name, "1e308")),
+    invalid("in milliseconds", withClaim(name, `${NOW}000`)),
   ]);
 });
 
 describe("nbf before all time", () => {
-  fire([holds("-1e308", with_("nbf", "-1e308")), holds("0", with_("nbf", "0"))]);
+  fire([holds("-1e308", withClaim("nbf", "-1e308")), holds("0", withClaim("nbf", "0"))]);
 });
 
 describe("sub", () => {
   fire([
     invalid("absent", () => signed(claimsWithout("sub"))),
     ...["null", "0", "1e999", "true", "[]", '["root"]', "{}"].map((json) =>
-      invalid(json, with_("sub", json)),
+      invalid(json, withClaim("sub", json)),
     ),
-    holds("beyond ASCII", with_("sub", '"Zoë 日本"')),
+    holds("beyond ASCII", withClaim("sub", '"Zoë 日本"')),
     ...[
       '"a\\u0000b"',
       '"a\\r\\nX-User: root"',
@@ -200,7 +202,7 @@ describe("sub", () => {
     ].map(
       (json): TokenRow => [
         `${json}, which no header can carry`,
-        with_("sub", json),
+        withClaim("sub", json),
         403,
         "policy_denied",
       ],
@@ -210,8 +212,10 @@ describe("sub", () => {
 
 describe("jti", () => {
   fire([
-    holds("a string", with_("jti", '"1"')),
-    ...["null", "0", "true", "[]", '["1"]', "{}"].map((json) => invalid(json, with_("jti", json))),
+    holds("a string", withClaim("jti", '"1"')),
+    ...["null", "0", "true", "[]", '["1"]', "{}"].map((json) =>
+      invalid(json, withClaim("jti", json)),
+    ),
   ]);
 });
 
@@ -231,10 +235,55 @@ describe("claims that the issuer requires", () => {
   ]);
 });
 
+describe("claims that a policy asks for", () => {
+  const denied = (route: string, claim: string, json: string): TokenRow => [
+    `${claim}: ${json}`,
+    withClaim(claim, json),
+    403,
+    "policy_denied",
+    route,
+  ];
+  const mails = [
+    '"alice@evil.test"',
+    '"alice@evil.test@corp.test"',
+    '"alice@corp.test@evil.test"',
+    '"alice@corp.test.evil.test"',
+    '"alice@corp.test."',
+    '"alice@CORP.test"',
+    '"alice@corp\\u3002test"',
+    '"alice@corpxtest"',
+    '"alice@corp.test\\n"',
+    '"alice@corp.test\\nx@evil.test"',
+    '"x@evil.test\\nalice@corp.test"',
+    '"alice@corp.test\\u0000"',
+    '"@corp.test"',
+    '"corp.test"',
+    '""',
+    "null",
+    "0",
+    "true",
+    "{}",
+    '{"toString":"alice@corp.test"}',
+    '[["alice@corp.test"]]',
+    "[]",
+  ];
+  const flags = ['"true"', "1", "false", "null", "{}", '[["true"]]', '{"verified":"true"}'];
+  fire([
+    holds("a mail of the domain", withClaim("email", '"alice@corp.test"'), "corp"),
+    ...mails.map((json) => denied("corp", "email", json)),
+    holds("a flag, as it is asked for", withClaim("org", '{"verified":true}'), "premium"),
+    holds("the same by its whole name", withClaim("org.verified", "true"), "premium"),
+    ...flags.map((json) => denied("premium", "org", json)),
+    ...flags.map((json) => denied("premium", "org.verified", json)),
+    denied("premium", "__proto__", '{"org":{"verified":true}}'),
+    denied("premium", "org", '{"__proto__":{"verified":true}}'),
+  ]);
+});
+
 describe("claims that no header can carry", () => {
   const unfit = (name: string, claim: string, json: string): TokenRow => [
     name,
-    with_(claim, json),
+    withClaim(claim, json),
     403,
     "policy_denied",
   ];
