@@ -119,6 +119,8 @@ export type Denial = {
   readonly detail?: string;
   /** The policy that denied. */
   readonly policy?: string;
+  /** Where a policy broke, without what it was given. */
+  readonly stack?: string;
   readonly challenge?: Challenge;
   /** Methods for the `Allow` field of a 405. */
   readonly allow?: readonly string[];

@@ -52,8 +52,9 @@ function concluded(verdict: Verdict): Result<Readonly<Record<string, string>>, D
         : err({ status: 403, code: "insufficient_scope", reason: "challenge", policy, challenge });
     }
     case "fault": {
-      const { policy, code: reason, detail } = verdict;
-      return err({ status: 403, code: "policy_fault", reason, policy, detail });
+      const { policy, code: reason, detail, stack } = verdict;
+      const denial = { status: 403, code: "policy_fault", reason, policy, detail } as const;
+      return err(stack === undefined ? denial : { ...denial, stack });
     }
   }
 }

@@ -9,6 +9,7 @@ import type { Config, IssuerConfig, RouteConfig } from "../config/resolved.ts";
 import { type Issuer, openIssuer } from "../identity/issuers.ts";
 import { createVerifier, type Verifier } from "../identity/verify.ts";
 import { createRangeMatcher } from "../lib/cidr.ts";
+import type { PolicySet } from "../policy/load.ts";
 import { planHeaders } from "../proxy/headers.ts";
 import { openUpstream, type Upstream } from "../proxy/upstream.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -32,14 +33,14 @@ export async function openSite(
   const countryOf = config.geo === undefined ? () => undefined : await openGeo(config.geo);
   const issuers = openIssuers(config, former, { log, now });
   const verifiers = openVerifiers(config, issuers, former);
-  const identityNames = config.routes.flatMap((route) => Object.keys(route.identityHeaders));
+  const claimedNames = [...identityNames(config), ...policyHeaderNames(policies)];
 
   const routes = config.routes.map((route): Route => {
     const program = programs.get(route.name);
     const verifier = route.public ? undefined : verifiers.get(issuerKey(route));
     return {
       config: route,
-      headerPlan: planHeaders(route, identityNames),
+      headerPlan: planHeaders(route, claimedNames),
       identity: Object.entries(route.identityHeaders),
       identityCache: new WeakMap(),
       ...(program && { program }),
@@ -56,6 +57,22 @@ export async function openSite(
     surroundings: { isTrusted: trustOf(config), countryOf },
     upstreams: openUpstreams(config, former, now),
   };
+}
+
+function identityNames(config: Config): string[] {
+  return config.routes.flatMap((route) => Object.keys(route.identityHeaders));
+}
+
+/**
+ * Headers that policies set, as far as their cases tell. A policy that sets one in some
+ * branches only must not let a client's own through in the others.
+ */
+function policyHeaderNames({ policies }: PolicySet): string[] {
+  return [...policies.values()].flatMap(({ cases }) =>
+    cases.flatMap(({ expect }) =>
+      typeof expect === "string" ? [] : Object.keys(expect.allow.headers),
+    ),
+  );
 }
 
 /** Closes what the new site did not take over. Requests under way keep what they hold. */

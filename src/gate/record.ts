@@ -64,7 +64,7 @@ function elapsedMs(startedNs: number): number {
   return Math.round((Bun.nanoseconds() - startedNs) / 1e3) / 1e3;
 }
 
-function denialFields({ status, code, reason, detail, policy }: Denial) {
+function denialFields({ status, code, reason, detail, policy, stack }: Denial) {
   // A policy's own words may quote a claim; those of one that broke were cleared of them.
   const isQuotable = policy === undefined || code === "policy_fault";
   return {
@@ -73,5 +73,6 @@ function denialFields({ status, code, reason, detail, policy }: Denial) {
     ...(reason !== undefined && { reason }),
     ...(detail !== undefined && isQuotable && { detail }),
     ...(policy !== undefined && { policy }),
+    ...(stack !== undefined && { stack }),
   };
 }

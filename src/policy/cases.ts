@@ -166,7 +166,9 @@ function tokenOf(one: Case, nowMs: number): Token {
 }
 
 function inquiryOf({ request = {}, client = {} }: Case, nowMs: number): Inquiry {
-  const url = new URL(request.url ?? "https://app.example/");
+  const url = new URL(request.url ?? "/", "https://app.example/");
+  if (request.host !== undefined) url.host = request.host;
+  if (request.path !== undefined) url.pathname = request.path;
   const headers = new Headers(request.headers);
   const ip = client.ip ?? "192.0.2.1";
   const canonicalIp = ip === "unix" ? ip : canonicalAddress(ip);

@@ -133,7 +133,12 @@ export type PolicyCase<C extends TSchema = Nothing, O extends TSchema = Nothing>
   /** Default: `GET https://app.example/` without headers. */
   readonly request?: {
     readonly method?: string;
+    /** Whole, or from its path on: `/orders/1?page=2`. */
     readonly url?: string;
+    /** Instead of the one in `url`. */
+    readonly host?: string;
+    /** Instead of the one in `url`. */
+    readonly path?: string;
     readonly headers?: Readonly<Record<string, string>>;
   };
   /** Default: 192.0.2.1, no country, and the device that the request's headers tell of. */

@@ -22,6 +22,8 @@ export type DecisionRecord = {
   readonly reason?: string;
   readonly detail?: string;
   readonly policy?: string;
+  /** Of a policy that broke. */
+  readonly stack?: string;
   readonly issuer?: string;
   /** A keyed hash of issuer and `sub`. */
   readonly subject?: string;

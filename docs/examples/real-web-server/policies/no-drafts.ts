@@ -8,12 +8,12 @@ export default definePolicy({
   cases: [
     {
       name: "a report passes",
-      request: { url: "https://intranet.example/reports/q3.txt" },
+      request: { path: "/reports/q3.txt" },
       expect: "allow",
     },
     {
       name: "a draft does not",
-      request: { url: "https://intranet.example/reports/q4.draft.txt" },
+      request: { path: "/reports/q4.draft.txt" },
       expect: "deny still_a_draft",
     },
   ],
