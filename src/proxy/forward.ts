@@ -1,0 +1,179 @@
+/**
+ * Sends an approved request to its upstream and gives back the answer, both streamed.
+ *
+ * @module
+ */
+import { err, ok, type Result } from "../result.ts";
+import type { Denial } from "../types.ts";
+import { cleanAnswer, guardAnswer } from "./answer.ts";
+import { bodyTooLarge, checkAnnouncedBody, type MeteredBody, meterBody } from "./body.ts";
+import { echo } from "./echo.ts";
+import { answerToNobody, isNotConnected, timedOut, unreachable } from "./faults.ts";
+import type { HeaderPlan } from "./headers.ts";
+import { sendByNode } from "./node-request.ts";
+import type { Target, Upstream } from "./upstream.ts";
+
+export type ForwardJob = {
+  /** The client's: its method, body and signal are used. */
+  readonly request: Request;
+  /** Path and query for the upstream, from `upstreamTarget`. */
+  readonly target: string;
+  /** For the upstream, from `requestHeaders`. */
+  readonly headers: Headers;
+  readonly upstream: Upstream;
+  readonly plan: HeaderPlan;
+  readonly requestId: string;
+  /** Until the answer begins, not counting time spent waiting for the client's body. */
+  readonly timeoutMs: number;
+  readonly maxBodyBytes: number;
+  /** Called for an event stream: the listener's idle timeout must not cut it. */
+  readonly holdOpen: () => void;
+};
+
+/**
+ * Methods that may go over a warm connection without a body. Bun sends GET, HEAD and
+ * OPTIONS once more when that connection turns out dead, as it should, and never POST or
+ * PATCH; but it does so with PUT and DELETE too, so those get a fresh connection, on
+ * which it never tries again. With a body it sends nothing twice.
+ */
+const MAY_BE_WARM: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "POST", "PATCH"]);
+
+const EVENT_STREAM = /^text\/event-stream\b/i;
+
+/**
+ * @returns The upstream's answer, or a denial: 413 `too_large`, 400 `request_malformed`.
+ *   A body that exceeds the limit after the answer began cuts the answer instead.
+ * @throws GateError `upstream_unreachable`, `upstream_timeout`; messages hold no address,
+ *   `cause` may.
+ */
+export async function forward(job: ForwardJob): Promise<Result<Response, Denial>> {
+  const announced = checkAnnouncedBody(job.request, job.maxBodyBytes);
+  if (!announced.ok) return announced;
+
+  const exchange = openExchange(job);
+  let target = job.upstream.choose();
+  let tried: Set<Target> | undefined;
+  while (target !== undefined) {
+    const sent = await sendTo(target, job, exchange);
+    if (sent.ok) return ok(await finish(sent.value, job, exchange));
+    if (exchange.isExceeded()) return err(bodyTooLarge());
+    if (exchange.isTimedOut()) {
+      job.upstream.report(target, "failed");
+      throw timedOut();
+    }
+    if (job.request.signal.aborted) return ok(answerToNobody());
+    const isUntouched = isNotConnected(sent.error);
+    job.upstream.report(target, isUntouched ? "unreachable" : "failed");
+    tried ??= new Set();
+    tried.add(target);
+    const mayGoElsewhere = isUntouched && !exchange.body?.isStarted();
+    target = mayGoElsewhere ? job.upstream.choose(tried) : undefined;
+    if (target === undefined) {
+      exchange.stop();
+      throw unreachable("the upstream cannot be reached or broke off", sent.error);
+    }
+  }
+  throw unreachable("the upstream has no address");
+}
+
+/** What all attempts of one request share: its abort, its time limit, its body. */
+type Exchange = {
+  readonly signal: AbortSignal;
+  readonly body: MeteredBody | undefined;
+  readonly isExceeded: () => boolean;
+  readonly isTimedOut: () => boolean;
+  /** The answer has begun, or there will be none: time no longer matters. */
+  readonly stop: () => void;
+  readonly abort: () => void;
+};
+
+function openExchange({ request, timeoutMs, maxBodyBytes }: ForwardJob): Exchange {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  let isExceeded = false;
+  let isTimedOut = false;
+  let isStopped = false;
+  let timer: Timer | undefined;
+  const wind = () => {
+    clearTimeout(timer);
+    if (!isStopped) timer = setTimeout(onTimeout, timeoutMs);
+  };
+  const onTimeout = () => {
+    isTimedOut = true;
+    abort();
+  };
+  if (request.signal.aborted) abort();
+  else request.signal.addEventListener("abort", abort, { once: true });
+  wind();
+
+  const body =
+    request.body === null
+      ? undefined
+      : meterBody(request.body, maxBodyBytes, {
+          onExceeded: () => {
+            isExceeded = true;
+            abort();
+          },
+          onWait: () => clearTimeout(timer),
+          onProgress: wind,
+        });
+  return {
+    signal: controller.signal,
+    body,
+    isExceeded: () => isExceeded,
+    isTimedOut: () => isTimedOut,
+    stop: () => {
+      isStopped = true;
+      clearTimeout(timer);
+    },
+    abort,
+  };
+}
+
+async function sendTo(
+  target: Target,
+  job: ForwardJob,
+  { signal, body, stop }: Exchange,
+): Promise<Result<Response, unknown>> {
+  const { method } = job.request;
+  target.inFlight += 1;
+  try {
+    if (target.address.kind === "echo") {
+      const response = await echo(method, job.target, job.headers, body);
+      stop();
+      return ok(response);
+    }
+    // fetch would make one slash of them, and the path would be another than was decided on.
+    const response = job.target.startsWith("//")
+      ? await sendByNode(target, method, job.target, job.headers, body?.open(), signal)
+      : await target.session.fetch(target.origin + job.target, {
+          method,
+          headers: job.headers,
+          signal,
+          redirect: "manual",
+          decompress: false,
+          ...(body !== undefined && { body: body.open() }),
+          ...(body === undefined && !MAY_BE_WARM.has(method) && { keepalive: false }),
+        });
+    stop();
+    job.upstream.report(target, "answered");
+    return ok(response);
+  } catch (fault) {
+    return err(fault);
+  } finally {
+    target.inFlight -= 1;
+  }
+}
+
+async function finish(response: Response, job: ForwardJob, exchange: Exchange): Promise<Response> {
+  const cleaned = cleanAnswer(response, job.plan, job.requestId);
+  if (!cleaned.ok) {
+    exchange.abort();
+    throw cleaned.error;
+  }
+  const type = response.headers.get("content-type");
+  if (type !== null && EVENT_STREAM.test(type)) job.holdOpen();
+  // With a body of the request's under way, too: it may yet exceed its limit and cut the answer.
+  const isGuarded = type === null || exchange.body !== undefined || job.target.includes("?");
+  return isGuarded ? await guardAnswer(response) : response;
+}
