@@ -43,6 +43,7 @@ export async function openAttackGate(
       now: () => clock.nowMs,
     });
     return {
+      // None on a unix socket.
       port: Number(new URL(running.urls()[0] ?? "").port),
       folder: folder.path,
       clock,

@@ -15,9 +15,19 @@ export type Http2Client = AsyncDisposable & {
   request(fields: readonly Http2Field[], body?: string): Promise<Http2Ending>;
   /** Opens a stream and resets it at once (CVE-2023-44487). */
   openAndReset(fields: readonly Http2Field[]): void;
+  /** A header block that goes on and on in CONTINUATION frames (CVE-2024-27316). */
+  continueHeaders(fields: readonly Http2Field[], frames: number): Promise<Http2Ending>;
 };
 
-const FRAME = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goaway: 7 } as const;
+const FRAME = {
+  data: 0,
+  headers: 1,
+  reset: 3,
+  settings: 4,
+  ping: 6,
+  goaway: 7,
+  continuation: 9,
+} as const;
 const END_STREAM = 0x1;
 const END_HEADERS = 0x4;
 const ACK = 0x1;
@@ -81,6 +91,20 @@ export async function openHttp2(port: number): Promise<Http2Client> {
       const flags = END_HEADERS | (body === undefined ? END_STREAM : 0);
       write(FRAME.headers, flags, stream, blockOf(fields));
       if (body !== undefined) write(FRAME.data, END_STREAM, stream, body);
+      return promise.finally(() => clearTimeout(timer));
+    },
+    async continueHeaders(fields, frames) {
+      const stream = nextStream;
+      nextStream += 2;
+      const { promise, resolve } = Promise.withResolvers<Http2Ending>();
+      const timer = setTimeout(() => endStream(stream, "late"), LIMIT_MS);
+      waiting.set(stream, resolve);
+      write(FRAME.headers, END_STREAM, stream, blockOf(fields));
+      const more = blockOf(Array.from({ length: 100 }, (_, at) => [`x-${at}`, "v".repeat(100)]));
+      for (let count = 0; count < frames && isOver === undefined; count++) {
+        write(FRAME.continuation, 0, stream, more);
+        await new Promise(setImmediate);
+      }
       return promise.finally(() => clearTimeout(timer));
     },
     openAndReset(fields) {

@@ -118,6 +118,26 @@ describe("what is refused, with its status", () => {
   });
 });
 
+describe("a connection through the gate", () => {
+  const CONNECTS: [string, Http2Field[]][] = [
+    [
+      "to anywhere",
+      [
+        [":method", "CONNECT"],
+        [":authority", "127.0.0.1:80"],
+      ],
+    ],
+    ["to a path", but(":method", "CONNECT")],
+    ["as a WebSocket (RFC 8441)", [...but(":method", "CONNECT"), [":protocol", "websocket"]]],
+  ];
+  test.each(CONNECTS)("%s", async (_, shot) => {
+    const { ending, seen } = await fire(shot);
+    // 404 is Bun's own, which knows no request without a path.
+    expect([501, 400, 404, "reset", "goaway"]).toContain(ending);
+    expect(seen).toEqual([]);
+  });
+});
+
 describe("what no server may take (RFC 9113 §8.2, §8.3)", () => {
   const MALFORMED: readonly (readonly [string, readonly Http2Field[], body?: string])[] = [
     ["a name in capitals", fields("/public/x", ["X-User", "root"])],
@@ -168,6 +188,17 @@ describe("what no server may take (RFC 9113 §8.2, §8.3)", () => {
       expect(["reset", "goaway", "closed", 400]).toContain(ending);
     },
   );
+});
+
+describe("headers that never end", () => {
+  test("end the connection, and nothing else", async () => {
+    await using attacker = await openHttp2(gate.port);
+    const before = process.memoryUsage.rss();
+    const ending = await attacker.continueHeaders(fields("/public/x"), 10_000);
+    expect(["goaway", "closed"]).toContain(ending);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(50 * 1024 ** 2);
+    expect((await fire(fields("/public/x"))).ending).toBe(200);
+  });
 });
 
 describe("streams that are reset at once", () => {

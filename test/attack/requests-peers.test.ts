@@ -1,5 +1,7 @@
 /** What a peer says of others: believed from a trusted one, and only what is meant for the gate. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { rawRequest } from "../support/raw-request.ts";
 import { type RecordingUpstream, recordingUpstream } from "../support/recording-upstream.ts";
 import {
   type AttackGate,
@@ -7,6 +9,7 @@ import {
   expectDenied,
   NOW,
   openAttackGate,
+  requestBytes,
   shoot,
   untilStatus,
 } from "./attack-gate.ts";
@@ -155,6 +158,33 @@ describe("the scheme", () => {
       expect(upstream.seen.length).toBe(before);
     },
   );
+});
+
+describe("a unix socket", () => {
+  async function statusAt(trustedProxies: readonly string[]): Promise<number> {
+    const policies = [{ "client-network": { allow: ["10.0.0.0/8"] } }];
+    await using other = await openAttackGate({
+      listen: "unix:gate.sock",
+      trustedProxies,
+      issuers: [{ name: "main", issuer: CLAIMS.iss, audiences: ["api"], jwksUri: issuer.url.href }],
+      routes: [{ name: "office", upstream: upstream.origin, policies }],
+    });
+    const shot = at("/", forwardedFor("10.0.0.7"));
+    const { status } = await rawRequest(join(other.folder, "gate.sock"), requestBytes(shot));
+    return status;
+  }
+
+  test("is believed where it is trusted", async () => {
+    expect(await statusAt(["unix"])).toBe(200);
+  });
+
+  test("is not, where only addresses are", async () => {
+    expect(await statusAt(["0.0.0.0/0", "::/0"])).toBe(403);
+  });
+
+  test("nor by default", async () => {
+    expect(await statusAt([])).toBe(403);
+  });
 });
 
 describe("host, path and method are never a proxy's to say", () => {
