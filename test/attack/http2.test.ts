@@ -195,7 +195,7 @@ describe("headers that never end", () => {
     await using attacker = await openHttp2(gate.port);
     const before = process.memoryUsage.rss();
     const ending = await attacker.continueHeaders(fields("/public/x"), 10_000);
-    expect(["goaway", "closed"]).toContain(ending);
+    expect(ending === "goaway" || ending === "closed").toBe(true);
     expect(process.memoryUsage.rss() - before).toBeLessThan(50 * 1024 ** 2);
     expect((await fire(fields("/public/x"))).ending).toBe(200);
   });
