@@ -119,6 +119,9 @@ describe("a WebSocket with a token", () => {
     expect(await reply(socket, "grüße {not: json}")).toBe("grüße {not: json}");
     const bytes = Uint8Array.from({ length: 70_000 }, (_, index) => index % 251);
     expect(new Uint8Array((await reply(socket, bytes)) as ArrayBuffer)).toEqual(bytes);
+    for (let length = 0; length < 12; length++) {
+      expect(await reply(socket, "x".repeat(length))).toBe("x".repeat(length));
+    }
     expect(upgrades.at(-1)).toEqual({ user: "alice", authorization: null });
     const end = closing(socket);
     socket.close();
@@ -148,6 +151,22 @@ describe("a WebSocket with a token", () => {
     while (closed.length === before && performance.now() < deadline) await Bun.sleep(5);
     expect(closed.at(-1)).toEqual({ code: 4001, reason: "enough" });
   });
+});
+
+test("the end of a socket, however it comes, leaves the gate as it was", async () => {
+  // Without a code, with the shortest of reasons, and cut off.
+  for (const end of ["close", "reason", "cut"] as const) {
+    const socket = await open(token);
+    const ended = closing(socket);
+    if (end === "close") socket.close();
+    else if (end === "reason") socket.close(1000, "x");
+    else socket.terminate();
+    await ended;
+  }
+  const last = await open(token);
+  expect(await reply(last, "who")).toBe("alice");
+  last.close();
+  expect(gate.stderr()).not.toMatch(/\n\s+at /);
 });
 
 describe("a WebSocket that is refused", () => {
