@@ -92,7 +92,7 @@ describe("chunks", () => {
     expect(upstream.seen.slice(before)).toEqual([]);
   });
 
-  // Bun's parser knows no trailers: it takes them for the beginning of another request.
+  // Bun's parser knows no trailers: it hands the body on, and ends the connection at them.
   test("a trailer sets no header", async () => {
     const { gate, upstream } = world();
     const before = upstream.seen.length;
