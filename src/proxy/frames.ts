@@ -90,9 +90,7 @@ export function createFrameReader(
       const head = readHead(buffer);
       needed = head.bytes;
       if (head.length !== undefined) {
-        if (head.length + fragmentBytes > maxMessageBytes) {
-          throw new FrameError(1009, "the message is too big");
-        }
+        checkLength(head.first, head.length);
         needed += head.length;
       }
       if (head.length === undefined || size < needed) {
@@ -107,14 +105,21 @@ export function createFrameReader(
     }
   };
 
+  /** On the announced length, before any of it is kept. */
+  function checkLength(first: number, length: number): void {
+    if (isControl(first)) {
+      if (length > CONTROL_PAYLOAD_LIMIT) throw new FrameError(1002, "a control frame is too long");
+    } else if (length + fragmentBytes > maxMessageBytes) {
+      throw new FrameError(1009, "the message is too big");
+    }
+  }
+
   function takeFrame(first: number, payload: Buffer): void {
     const opcode = first & 0x0f;
     const isFinal = (first & 0x80) !== 0;
     if ((first & 0x70) !== 0) throw new FrameError(1002, "no extension was agreed on");
-    if (opcode >= OPCODE.close) {
-      if (!isFinal || payload.length > CONTROL_PAYLOAD_LIMIT) {
-        throw new FrameError(1002, "a control frame is too long or fragmented");
-      }
+    if (isControl(first)) {
+      if (!isFinal) throw new FrameError(1002, "a control frame is fragmented");
       takeControl(opcode, payload);
       return;
     }
@@ -173,6 +178,10 @@ function readHead(buffer: Buffer): FrameHead {
   return { first, bytes, length };
 }
 
+function isControl(first: number): boolean {
+  return (first & 0x08) !== 0;
+}
+
 /** What may stand in a close frame (§7.4; the IANA registry adds 1012 to 1014). */
 function isSendableCode(code: number): boolean {
   if (code >= 3000 && code <= 4999) return true;
@@ -190,10 +199,12 @@ function mask(payload: Uint8Array, frame: Buffer, keyAt: number): void {
   const keyByte = (at: number) => (key >>> (8 * ((at - start) % 4))) & 0xff;
   for (let at = start; at < start + lead; at += 1) frame[at] = (frame[at] ?? 0) ^ keyByte(at);
   const words = (end - start - lead) >> 2;
-  const shift = 8 * (lead % 4);
-  const turned = shift === 0 ? key : (key >>> shift) | (key << (32 - shift));
-  const view = new Uint32Array(frame.buffer, frame.byteOffset + start + lead, words);
-  for (let index = 0; index < words; index += 1) view[index] = (view[index] ?? 0) ^ turned;
+  if (words > 0) {
+    const shift = 8 * (lead % 4);
+    const turned = shift === 0 ? key : (key >>> shift) | (key << (32 - shift));
+    const view = new Uint32Array(frame.buffer, frame.byteOffset + start + lead, words);
+    for (let index = 0; index < words; index += 1) view[index] = (view[index] ?? 0) ^ turned;
+  }
   for (let at = start + lead + words * 4; at < end; at += 1) {
     frame[at] = (frame[at] ?? 0) ^ keyByte(at);
   }

@@ -40,6 +40,8 @@ type TunnelJob = Pick<
 const MESSAGE_BYTES_LIMIT = 32 * 1024 * 1024;
 /** How long an upstream may take to answer a close frame. */
 const CLOSE_LIMIT_MS = 5_000;
+/** Pings remembered until the upstream answers them; it may answer only the last (§5.5.3). */
+const PINGS_LIMIT = 16;
 
 const GOING_AWAY = 1001;
 const LOST = 1006;
@@ -179,8 +181,8 @@ function upgrade(
 /** @param head The upstream's first bytes. */
 function socketTunnel(socket: Socket, head: Buffer): TunnelData {
   let client: Client | undefined;
-  /** Pings of the client under way; Bun has answered them already. */
-  let unansweredPings = 0;
+  /** Payloads of the client's pings under way; Bun has answered them already. */
+  let pings: string[] = [];
   let isClosed = false;
 
   /** Says goodbye to the upstream, once, and gives it a moment to answer. */
@@ -207,8 +209,9 @@ function socketTunnel(socket: Socket, head: Buffer): TunnelData {
     onMessage: (data) => slowDown(client?.send(data)),
     onPing: (payload) => slowDown(client?.ping(payload)),
     onPong(payload) {
-      if (unansweredPings > 0) unansweredPings -= 1;
-      else slowDown(client?.pong(payload));
+      const answered = pings.indexOf(payload.toString("latin1"));
+      if (answered < 0) slowDown(client?.pong(payload));
+      else pings = pings.slice(answered + 1);
     },
     onClose(code, reason) {
       closeUpstream(code, "");
@@ -259,7 +262,7 @@ function socketTunnel(socket: Socket, head: Buffer): TunnelData {
       socket.resume();
     },
     ping(payload) {
-      unansweredPings += 1;
+      pings = [...pings.slice(1 - PINGS_LIMIT), payload.toString("latin1")];
       write(encodeFrame(OPCODE.ping, payload));
     },
     pong: (payload) => write(encodeFrame(OPCODE.pong, payload)),
