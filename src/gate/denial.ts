@@ -56,7 +56,7 @@ export function answerDenial(denial: Denial, requestId: string, accept: string |
   }
   headers.set("Content-Type", "application/problem+json");
   const problem = { type: `urn:claimgate:denial:${code}`, title, status, code, requestId };
-  return new Response(JSON.stringify(problem), { status, headers });
+  return new Response(`${JSON.stringify(problem)}\n`, { status, headers });
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc6750#section-3 */
