@@ -104,6 +104,10 @@ describe("createFrameReader()", () => {
     expect(read([...bytes].map((byte) => Buffer.from([byte])))).toEqual(expected);
   });
 
+  test("keeps a byte order mark, which is part of the text", () => {
+    expect(read([frame(0x81, "\ufeffhi")])).toEqual([["message", "\ufeffhi"]]);
+  });
+
   test("gives the same however the bytes are cut", () => {
     const message = fc.tuple(
       fc.constantFrom(0x81, 0x82, 0x89, 0x8a),
