@@ -13,6 +13,7 @@ import type { Connection } from "../gate/inquire.ts";
 import type { Gate } from "../gate/site.ts";
 import { isLoopbackHost } from "../lib/host.ts";
 import { type TunnelData, tunnelHandlers } from "../proxy/tunnel.ts";
+import { steerToSuccessor } from "./steer-connections.ts";
 
 export type Listener = {
   readonly address: ListenAddress;
@@ -20,11 +21,21 @@ export type Listener = {
   readonly url: string;
   /** Requests whose answer is not finished, and open tunnels. */
   readonly pending: () => number;
+  /** Of a TCP listener, the one it really has; absent on a unix socket. */
+  readonly port?: number;
   /** Takes no new connection; those under way finish. */
   readonly stop: () => void;
+  /**
+   * Like `stop`, once its successor on the same port has taken over: resolves when it takes no
+   * more new connections. Only one hand-over at a time.
+   */
+  readonly handOver: () => Promise<void>;
   /** Cuts what is left. */
   readonly cut: () => Promise<void>;
 };
+
+/** How long connections that are just being made may take to arrive at who was there before. */
+const HAND_OVER_MS = 500;
 
 /** Certificates as read from disk, so that a reload can tell whether they changed. */
 export type TlsMaterial = {
@@ -88,12 +99,13 @@ export async function listen(
     },
     { parse: "none" },
   );
+  const port = address.kind === "unix" ? 0 : (successorOf?.port ?? address.port);
   const open = (reusePort: boolean): Server => {
     const options = {
       ...(tls !== undefined && { tls: tlsOptions(tls), http2: config.http.http2 }),
       ...(address.kind === "unix"
         ? { unix: address.path }
-        : { hostname: address.hostname, port: address.port, reusePort }),
+        : { hostname: address.hostname, port, reusePort }),
       development: false,
       idleTimeout: Math.min(IDLE_LIMIT_SECONDS, Math.ceil(config.http.idleTimeoutMs / 1000)),
       // Our own bound (`http.maxBodySize`) answers as every other denial does.
@@ -111,7 +123,8 @@ export async function listen(
     // A renewed certificate needs a second server on the same port (Linux alone has that).
     // The plain try before it finds a port that another program holds, which sharing would hide.
     const shares = address.kind === "tcp" && process.platform === "linux";
-    if (shares && successorOf === undefined && address.port !== 0) await open(false).stop(true);
+    if (shares && successorOf === undefined && port !== 0) await open(false).stop(true);
+    if (shares && successorOf !== undefined) steerToSuccessor(port);
     server = open(shares);
   } catch (cause) {
     throw listenFault(address, cause);
@@ -121,7 +134,12 @@ export async function listen(
     address,
     url: address.kind === "unix" ? `unix:${address.path}` : urlOf(server, connection.scheme),
     pending: () => server.pendingRequests + server.pendingWebSockets,
+    ...(server.port !== undefined && { port: server.port }),
     stop: () => void server.stop(),
+    async handOver() {
+      await Bun.sleep(HAND_OVER_MS);
+      void server.stop();
+    },
     cut: () => server.stop(true),
   };
 }

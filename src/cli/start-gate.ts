@@ -5,7 +5,7 @@
  * @module
  */
 import { loadConfig } from "../config/load.ts";
-import type { Config } from "../config/resolved.ts";
+import type { Config, ListenAddress } from "../config/resolved.ts";
 import { type Finding, GateError } from "../errors.ts";
 import { type Assembly, assemble, stateFolderOf } from "../gate/assemble.ts";
 import { openSite, retireSite } from "../gate/open-site.ts";
@@ -65,9 +65,21 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     throw fault;
   });
 
+  /** Those that a reload has replaced: they still answer what they had accepted. */
+  let retired: Listener[] = [];
+  let handingOver: Promise<unknown> = Promise.resolve();
+
+  function retire(former: readonly Listener[], wanted: readonly ListenAddress[]): void {
+    retired = [...retired.filter((listener) => listener.pending() > 0), ...former];
+    const isWanted = ({ address }: Listener) => wanted.some((one) => Bun.deepEquals(one, address));
+    for (const listener of former) if (!isWanted(listener)) listener.stop();
+    handingOver = Promise.all(former.filter(isWanted).map((listener) => listener.handOver()));
+  }
+
   async function putInForce(next: Assembly): Promise<void> {
     const nextTls = next.config.tls && (await readTls(next.config.tls));
     const kept = listeners.filter((listener) => keeps(listener, config, next.config, tls, nextTls));
+    if (kept.length < listeners.length) await handingOver;
     const site = await openSite(next, gate.site, { log, now });
     const opened = await openListeners(gate, next.config, nextTls, listeners, kept).catch(
       (fault) => {
@@ -77,7 +89,8 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     );
     const former = gate.site;
     gate.site = site;
-    for (const listener of listeners) if (!opened.includes(listener)) listener.stop();
+    const replaced = listeners.filter((listener) => !opened.includes(listener));
+    if (replaced.length > 0) retire(replaced, next.config.listen);
     [listeners, tls, config] = [opened, nextTls, next.config];
     retireSite(former, site);
   }
@@ -132,12 +145,13 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
   async function drain(): Promise<void> {
     gate.draining = true;
     closeTunnels();
-    const pending = () => listeners.reduce((sum, listener) => sum + listener.pending(), 0);
+    const all = [...listeners, ...retired];
+    const pending = () => all.reduce((sum, listener) => sum + listener.pending(), 0);
     const end = performance.now() + DRAIN_MS;
     while (pending() > 0 && performance.now() < end) await Bun.sleep(DRAIN_POLL_MS);
     if (pending() > 0)
       log.event("warn", "drain_cut", "cut what was still open", { open: pending() });
-    await Promise.all(listeners.map((listener) => listener.cut()));
+    await Promise.all(all.map((listener) => listener.cut()));
     retireSite(gate.site, undefined);
     await log.flush();
   }
