@@ -63,7 +63,7 @@ export function shakeHands(
 }
 
 async function refusal(answer: IncomingMessage): Promise<Handshake> {
-  return { kind: "refused", response: await toResponse(answer) };
+  return { kind: "refused", response: await toResponse(answer, "GET") };
 }
 
 /** @throws Error when what is meant to be an upgrade does not hold; the socket is closed then. */

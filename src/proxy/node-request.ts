@@ -48,7 +48,7 @@ export function sendByNode(
   const { promise, resolve, reject } = Promise.withResolvers<Response>();
   const request = openNodeRequest(target, method, path, headers, signal);
   request.on("error", reject);
-  request.on("response", (answer) => resolve(toResponse(answer)));
+  request.on("response", (answer) => resolve(toResponse(answer, method)));
   if (body === undefined) request.end();
   else
     Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0])
@@ -63,9 +63,9 @@ export function sendByNode(
  * @throws RangeError for a status that no `Response` has; async, because those who call this
  *   are event handlers, where nobody would catch it.
  */
-export async function toResponse(answer: IncomingMessage): Promise<Response> {
+export async function toResponse(answer: IncomingMessage, method: string): Promise<Response> {
   const status = answer.statusCode ?? 0;
-  const isEmpty = status === 204 || status === 205 || status === 304;
+  const isEmpty = method === "HEAD" || status === 204 || status === 205 || status === 304;
   if (isEmpty) answer.resume();
   const body = isEmpty ? null : (Readable.toWeb(answer) as ReadableStream<Uint8Array>);
   return new Response(body, { status, headers: headersOf(answer) });

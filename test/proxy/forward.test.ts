@@ -161,10 +161,13 @@ describe("an answer", () => {
   });
 
   test("to HEAD keeps its length and has no body", async () => {
-    const answer = await answerTo("HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n", "HEAD");
-    expect(answer.headers["content-length"]).toBe("1234");
-    expect(answer.headers["content-type"]).toBeUndefined();
-    expect(answer.raw).toEndWith("\r\n\r\n");
+    for (const target of ["/", "/?a", "//a"]) {
+      const bytes = "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n";
+      const answer = await answerTo(bytes, "HEAD", target);
+      expect(answer.headers["content-length"]).toBe("1234");
+      expect(answer.headers["content-type"]).toBeUndefined();
+      expect(answer.raw).toEndWith("\r\n\r\n");
+    }
   });
 
   test("passes redirects, encodings and ranges as they are", async () => {
