@@ -392,28 +392,29 @@ describe("limits", () => {
       send("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\no");
       rest.promise.then(() => send("k"));
     });
-    await using proxy = startProxy([upstream.origin], { route: { timeoutMs: 30 } });
+    await using proxy = startProxy([upstream.origin], { route: { timeoutMs: 250 } });
     const response = await fetch(proxy.origin);
-    await Bun.sleep(90); // longer than the limit: nothing may happen meanwhile
+    await Bun.sleep(500); // longer than the limit: nothing may happen meanwhile
     rest.resolve();
     expect(await response.text()).toBe("ok");
   });
 
   test("the time limit ends when the answer begins, though the body goes on", async () => {
+    let text = "";
     using upstream = Bun.listen({
       hostname: "127.0.0.1",
       port: 0,
       socket: {
         data(socket, chunk) {
-          const text = chunk.toString("latin1");
+          text += chunk.toString("latin1");
           const head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n";
           if (text.endsWith("\r\n\r\na")) socket.write(`${head}o`);
-          if (text.endsWith("b")) setTimeout(() => socket.write("k"), 90);
+          if (text.endsWith("\r\n\r\nab")) setTimeout(() => socket.write("k"), 500);
         },
       },
     });
     const address = `http://127.0.0.1:${upstream.port}`;
-    await using proxy = startProxy([address], { route: { timeoutMs: 30 } });
+    await using proxy = startProxy([address], { route: { timeoutMs: 250 } });
     const client = connect(proxy.port, "127.0.0.1");
     const closed = new Promise((resolve) => client.on("close", resolve));
     let got = "";
@@ -431,13 +432,13 @@ describe("limits", () => {
 
   test("time in which the client sends its body does not count", async () => {
     using upstream = scriptedUpstream();
-    await using proxy = startProxy([upstream.origin], { route: { timeoutMs: 100 } });
+    await using proxy = startProxy([upstream.origin], { route: { timeoutMs: 250 } });
     const client = connect(proxy.port, "127.0.0.1");
     const answered = new Promise<string>((resolve) => {
       client.once("data", (bytes) => resolve(bytes.toString("latin1")));
     });
     client.write(request("POST", "/", "Content-Length: 4\r\n", "a"));
-    await Bun.sleep(200); // longer than the limit
+    await Bun.sleep(500); // longer than the limit
     client.write("bcd");
     expect(await answered).toStartWith("HTTP/1.1 200 OK");
     client.destroy();
