@@ -8,6 +8,7 @@ import { lstat, unlink } from "node:fs/promises";
 import { Elysia } from "elysia";
 import type { Config, ListenAddress, TlsConfig } from "../config/resolved.ts";
 import { GateError } from "../errors.ts";
+import { answerDenial } from "../gate/denial.ts";
 import { handle } from "../gate/handle.ts";
 import type { Connection } from "../gate/inquire.ts";
 import type { Gate } from "../gate/site.ts";
@@ -112,8 +113,7 @@ export async function listen(
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       fetch: app.fetch,
       websocket: tunnelHandlers,
-      // Whatever gets past `handle` is refused without a word about it.
-      error: () => new Response(null, { status: 500, headers: { "Cache-Control": "no-store" } }),
+      error: answerBroken,
     };
     // The types know no idle timeout on a unix socket; the server does.
     return Bun.serve(options as Bun.Serve.Options<TunnelData>);
@@ -145,6 +145,11 @@ export async function listen(
 }
 
 type Server = Bun.Server<TunnelData>;
+
+/** `handle` never throws; what comes here is an answer whose upstream broke off right after its head. */
+function answerBroken(): Response {
+  return answerDenial({ status: 502, code: "upstream_unreachable" }, Bun.randomUUIDv7(), null);
+}
 
 /** The executable is built with it; run from source, this is the one way to it from within. */
 async function raiseParserLimit(): Promise<void> {

@@ -64,14 +64,17 @@ export async function decide(
   return { route, token, policies, result: ok(approval) };
 }
 
-/** A path that can be read in two ways passes only where each reading is the same route. */
+/**
+ * A path that can be read in two ways passes only where each reading is the same route. An
+ * escape is enough for that: `/%40admin` is `/@admin` to most servers (RFC 3986 §6.2.2.2).
+ */
 function matchUnambiguously(
   rules: Rules,
   { host, path, method }: Inquiry,
   ambiguousPath: boolean,
 ): Result<Route, Denial> {
   const matched = matchRoute(rules.table, host, path, method);
-  if (!ambiguousPath && !path.includes(";")) return matched;
+  if (!ambiguousPath && !/[;%]/.test(path)) return matched;
   if (ambiguousPath && (!matched.ok || matched.value.config.ambiguousPaths === "refuse")) {
     return err(malformed("path_ambiguous"));
   }

@@ -122,6 +122,8 @@ async function pass(
     maxBodyBytes: site.config.http.maxBodyBytes,
     holdOpen: () => server.timeout(request, 0),
   };
+  // An answer may take longer to begin than a connection may otherwise be idle.
+  if (job.timeoutMs >= site.config.http.idleTimeoutMs) job.holdOpen();
   try {
     return await (asksForTunnel(request) ? openTunnel(job, server) : forward(job));
   } catch (fault) {
