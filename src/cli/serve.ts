@@ -47,10 +47,14 @@ async function serve(flags: ServeFlags): Promise<void> {
     now: Date.now,
   });
   const { log } = running.gate;
-  for (const url of running.urls()) log.event("info", "listening", `listening on ${url}`, { url });
+  tellListening(log, running.urls());
   await untilTold(running);
   log.event("info", "draining", "draining: requests under way finish, then the gate ends");
   await running.drain();
+}
+
+function tellListening(log: Log, urls: readonly string[]): void {
+  for (const url of urls) log.event("info", "listening", `listening on ${url}`, { url });
 }
 
 /** A readable log on a terminal, JSON lines for everything else. */
@@ -69,7 +73,10 @@ export function openServeLog(level: () => LogLevel): Log {
 async function untilTold(running: RunningGate): Promise<void> {
   let watcher = watchFiles(running.watched(), onChange);
   async function onChange(): Promise<void> {
+    const former = running.urls();
     if (!(await running.reload())) return;
+    const isNew = (url: string) => !former.includes(url);
+    tellListening(running.gate.log, running.urls().filter(isNew));
     // The new configuration may name other files.
     watcher.close();
     watcher = watchFiles(running.watched(), onChange);
