@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { freePort } from "../support/free-port.ts";
 import { startIssuer } from "../support/issuer.ts";
@@ -170,6 +171,37 @@ describe("a unix socket", () => {
     TEST_LIMIT_MS,
   );
 });
+
+test(
+  "a reload moves to another address, and stays where it is when that is taken",
+  async () => {
+    await using taken = recordingUpstream();
+    await using folder = await tempFolder({ "claimgate.yaml": OPEN("127.0.0.1:0") });
+    await using gate = await serve([], { folder: folder.path });
+    const [url] = gate.urls;
+    await folder.write("claimgate.yaml", OPEN(`127.0.0.1:${taken.port}`));
+    await gate.waitForLog(({ event, message }) => {
+      return event === "reload_refused" && /another program does/.test(String(message));
+    });
+    expect((await fetch(`${url}/`)).status).toBe(200);
+
+    await folder.write("claimgate.yaml", OPEN("unix:gate.sock"));
+    const moved = `unix:${join(folder.path, "gate.sock")}`;
+    await gate.waitForLog((line) => line.event === "listening" && line.url === moved);
+    const there = await fetch("http://gate/", { unix: join(folder.path, "gate.sock") });
+    expect(there.status).toBe(200);
+    await expect(fetch(`${url}/`, { keepalive: false })).rejects.toThrow();
+    // Nothing to put in force is no reason to end.
+    await rm(join(folder.path, "claimgate.yaml"));
+    await gate.waitForLog(({ event, message }) => {
+      return event === "reload_refused" && /no such file/.test(String(message));
+    });
+    expect((await fetch("http://gate/", { unix: join(folder.path, "gate.sock") })).status).toBe(
+      200,
+    );
+  },
+  TEST_LIMIT_MS,
+);
 
 describe("serve by flags alone", () => {
   test(
