@@ -6,8 +6,9 @@
 import { err, ok, type Result } from "../result.ts";
 import type { Denial } from "../types.ts";
 import { cleanAnswer, guardAnswer } from "./answer.ts";
-import { bodyTooLarge, checkAnnouncedBody, type MeteredBody, meterBody } from "./body.ts";
+import { bodyTooLarge, checkAnnouncedBody } from "./body.ts";
 import { echo } from "./echo.ts";
+import { Exchange } from "./exchange.ts";
 import { answerToNobody, isNotConnected, timedOut, unreachable } from "./faults.ts";
 import type { HeaderPlan } from "./headers.ts";
 import { sendByNode } from "./node-request.ts";
@@ -50,14 +51,25 @@ export async function forward(job: ForwardJob): Promise<Result<Response, Denial>
   const announced = checkAnnouncedBody(job.request, job.maxBodyBytes);
   if (!announced.ok) return announced;
 
-  const exchange = openExchange(job);
+  const exchange = new Exchange(job.request, job.timeoutMs, job.maxBodyBytes);
+  try {
+    return await exchangeWith(job, exchange);
+  } finally {
+    exchange.settle();
+  }
+}
+
+async function exchangeWith(
+  job: ForwardJob,
+  exchange: Exchange,
+): Promise<Result<Response, Denial>> {
   let target = job.upstream.choose();
   let tried: Set<Target> | undefined;
   while (target !== undefined) {
     const sent = await sendTo(target, job, exchange);
     if (sent.ok) return ok(await finish(sent.value, job, exchange));
-    if (exchange.isExceeded()) return err(bodyTooLarge());
-    if (exchange.isTimedOut()) {
+    if (exchange.ending === "body_exceeded") return err(bodyTooLarge());
+    if (exchange.ending === "timed_out") {
       job.upstream.report(target, "failed");
       throw timedOut();
     }
@@ -69,79 +81,23 @@ export async function forward(job: ForwardJob): Promise<Result<Response, Denial>
     const mayGoElsewhere = isUntouched && !exchange.body?.isStarted();
     target = mayGoElsewhere ? job.upstream.choose(tried) : undefined;
     if (target === undefined) {
-      exchange.stop();
       throw unreachable("the upstream cannot be reached or broke off", sent.error);
     }
   }
   throw unreachable("the upstream has no address");
 }
 
-/** What all attempts of one request share: its abort, its time limit, its body. */
-type Exchange = {
-  readonly signal: AbortSignal;
-  readonly body: MeteredBody | undefined;
-  readonly isExceeded: () => boolean;
-  readonly isTimedOut: () => boolean;
-  /** The answer has begun, or there will be none: time no longer matters. */
-  readonly stop: () => void;
-  readonly abort: () => void;
-};
-
-function openExchange({ request, timeoutMs, maxBodyBytes }: ForwardJob): Exchange {
-  const controller = new AbortController();
-  const abort = () => controller.abort();
-  let isExceeded = false;
-  let isTimedOut = false;
-  let isStopped = false;
-  let timer: Timer | undefined;
-  const wind = () => {
-    clearTimeout(timer);
-    if (!isStopped) timer = setTimeout(onTimeout, timeoutMs);
-  };
-  const onTimeout = () => {
-    isTimedOut = true;
-    abort();
-  };
-  if (request.signal.aborted) abort();
-  else request.signal.addEventListener("abort", abort, { once: true });
-  wind();
-
-  const body =
-    request.body === null
-      ? undefined
-      : meterBody(request.body, maxBodyBytes, {
-          onExceeded: () => {
-            isExceeded = true;
-            abort();
-          },
-          onWait: () => clearTimeout(timer),
-          onProgress: wind,
-        });
-  return {
-    signal: controller.signal,
-    body,
-    isExceeded: () => isExceeded,
-    isTimedOut: () => isTimedOut,
-    stop: () => {
-      isStopped = true;
-      clearTimeout(timer);
-    },
-    abort,
-  };
-}
-
 async function sendTo(
   target: Target,
   job: ForwardJob,
-  { signal, body, stop }: Exchange,
+  exchange: Exchange,
 ): Promise<Result<Response, unknown>> {
   const { method } = job.request;
+  const { body, signal } = exchange;
   target.inFlight += 1;
   try {
     if (target.address.kind === "echo") {
-      const response = await echo(method, job.target, job.headers, body);
-      stop();
-      return ok(response);
+      return ok(await echo(method, job.target, job.headers, body));
     }
     // fetch would make one slash of them, and the path would be another than was decided on.
     const response = job.target.startsWith("//")
@@ -152,10 +108,9 @@ async function sendTo(
           signal,
           redirect: "manual",
           decompress: false,
-          ...(body !== undefined && { body: body.open() }),
-          ...(body === undefined && !MAY_BE_WARM.has(method) && { keepalive: false }),
+          body: body?.open(),
+          keepalive: body !== undefined || MAY_BE_WARM.has(method),
         });
-    stop();
     job.upstream.report(target, "answered");
     return ok(response);
   } catch (fault) {
@@ -165,15 +120,20 @@ async function sendTo(
   }
 }
 
-async function finish(response: Response, job: ForwardJob, exchange: Exchange): Promise<Response> {
+function finish(
+  response: Response,
+  job: ForwardJob,
+  exchange: Exchange,
+): Response | Promise<Response> {
+  exchange.answered();
   const cleaned = cleanAnswer(response, job.plan, job.requestId);
   if (!cleaned.ok) {
-    exchange.abort();
+    exchange.cut();
     throw cleaned.error;
   }
   const type = response.headers.get("content-type");
   if (type !== null && EVENT_STREAM.test(type)) job.holdOpen();
   // With a body of the request's under way, too: it may yet exceed its limit and cut the answer.
   const isGuarded = type === null || exchange.body !== undefined || job.target.includes("?");
-  return isGuarded ? await guardAnswer(response) : response;
+  return isGuarded ? guardAnswer(response) : response;
 }
