@@ -143,8 +143,12 @@ function upstreamDenial(fault: unknown): Denial {
   throw fault;
 }
 
-/** For the log alone: the system's own word for what went wrong. */
+/**
+ * For the log alone: the system's own word for what went wrong. A code where there is one:
+ * Bun's messages quote the upstream's whole URL, query and all.
+ */
 function causeOf(fault: unknown): string | undefined {
   const cause = fault instanceof Error ? fault.cause : undefined;
-  return cause instanceof Error ? cause.message : undefined;
+  if (!(cause instanceof Error)) return undefined;
+  return "code" in cause && typeof cause.code === "string" ? cause.code : cause.message;
 }

@@ -1,7 +1,12 @@
 /** What attackers would write into the log, and what nobody may read out of it. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rawRequest } from "../support/raw-request.ts";
-import { type RecordingUpstream, recordingUpstream } from "../support/recording-upstream.ts";
+import {
+  type RawUpstream,
+  type RecordingUpstream,
+  rawUpstream,
+  recordingUpstream,
+} from "../support/recording-upstream.ts";
 import {
   type AttackGate,
   bearer,
@@ -19,12 +24,14 @@ const key = makeKey("P-256");
 const evil = makeKey("P-256");
 
 let upstream: RecordingUpstream;
+let nonsense: RawUpstream;
 let issuer: Bun.Server<undefined>;
 let gate: AttackGate;
 const sent: string[] = [];
 
 beforeAll(async () => {
   upstream = recordingUpstream();
+  nonsense = rawUpstream("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab");
   const jwks = { keys: [{ ...key.jwk, kid: "one" }] };
   issuer = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => Response.json(jwks) });
   const usual = {
@@ -64,6 +71,7 @@ beforeAll(async () => {
           ...usual,
         },
         { name: "down", match: { path: "/down/*" }, public: true, upstream: "http://127.0.0.1:9" },
+        { name: "odd", match: { path: "/odd/*" }, public: true, upstream: nonsense.origin },
       ],
     },
     { "policies/loud.ts": LOUD, "policies/quoting.ts": QUOTING },
@@ -75,6 +83,7 @@ afterAll(async () => {
   await gate[Symbol.asyncDispose]();
   await issuer.stop(true);
   await upstream[Symbol.asyncDispose]();
+  nonsense[Symbol.dispose]();
 });
 
 /** A policy that breaks, and says everything it knows while it does. */
@@ -281,6 +290,11 @@ describe("what may be in no line", () => {
       "a query that is too long",
       () => ({ target: `/public/x?password=${QUERY.repeat(1000)}` }),
       414,
+    ],
+    [
+      "a query, and the upstream answers nonsense",
+      () => ({ target: `/odd/x?password=${QUERY}` }),
+      502,
     ],
     ["a query, and the upstream is down", () => ({ target: `/down/x?password=${QUERY}` }), 502],
     [
