@@ -39,9 +39,9 @@ export function isCredentialHeader(text: string): boolean {
   return !CONNECTION.has(name) && !GATE_REQUEST.has(name) && !CREDENTIALS.has(name);
 }
 
-/** Many servers take `X_User` and `x-user` for one header. */
+/** Many servers take `X_User` and `x-user` for one header, some `X.User`, too. */
 export function lookAlike(name: string): string {
-  return name.toLowerCase().replaceAll("_", "-");
+  return name.toLowerCase().replaceAll(/[^a-z0-9-]/g, "-");
 }
 
 /** @returns Header as written: claim. */

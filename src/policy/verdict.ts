@@ -117,8 +117,9 @@ function readAllow({ headers }: Answer): Verdict | string {
 /** Names the header, never its value. */
 function headerProblem(name: string, value: unknown): string | undefined {
   if (name.length > 128 || !HEADER_NAME.test(name)) return "a header's name is not a field name";
-  const lower = name.toLowerCase();
-  if (RESERVED_HEADERS.has(lower) || lower.startsWith("x-forwarded-")) {
+  // Upstreams may take `X_Real_IP` or `X.Real.IP` for `X-Real-IP`.
+  const alike = name.toLowerCase().replaceAll(/[^a-z0-9-]/g, "-");
+  if (RESERVED_HEADERS.has(alike) || alike.startsWith("x-forwarded-")) {
     return `header ${name} is not a policy's to set`;
   }
   if (typeof value !== "string") return `header ${name} must be a string`;

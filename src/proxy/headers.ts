@@ -42,14 +42,19 @@ const OURS: ReadonlySet<string> = new Set([
 /** The gate's session cookies, which no upstream sees. */
 const GATE_COOKIES: readonly string[] = ["claimgate", "__Host-claimgate"];
 
+const NOTHING_WRONG = ok(undefined);
+
 /** A field name: RFC 9110 §5.6.2 `token`. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/i;
+/** A lower-case name of letters, digits and hyphens, which is nobody's look-alike. */
+const PLAIN_NAME = /^[a-z0-9-]*$/;
+const ODD_IN_NAME = /[^a-z0-9-]/g;
 /** Bearer, alone or after another credential in a joined field. */
 const BEARER = /(?:^|,)\s*bearer\b/i;
 
 /** Compiled once for each route; what every request needs is looked up here. */
 export type HeaderPlan = {
-  /** Lower case, `_` as `-`: their look-alikes go with them. */
+  /** Folded names: their look-alikes go with them. */
   readonly dropped: ReadonlySet<string>;
   /** A bearer token in `Authorization` goes; another scheme is the application's. */
   readonly dropsBearer: boolean;
@@ -125,15 +130,12 @@ export function requestHeaders(
   facts: RequestFacts,
 ): Result<Headers, HeaderError> {
   const headers = new Headers(inbound);
-  const connection = inbound.get("connection");
-  if (connection !== null) {
-    const stripped = dropListed(headers, connection);
-    if (!stripped.ok) return stripped;
-  }
-  for (const name of inbound.keys()) {
+  const stripped = dropListed(headers);
+  if (!stripped.ok) return stripped;
+  inbound.forEach((_, name) => {
     const folded = fold(name);
     if (plan.dropped.has(folded) || folded.startsWith("x-forwarded-")) headers.delete(name);
-  }
+  });
   if (plan.dropsBearer && BEARER.test(headers.get("authorization") ?? "")) {
     headers.delete("authorization");
   }
@@ -165,19 +167,19 @@ export function cleanResponseHeaders(
   plan: HeaderPlan,
   requestId: string,
 ): Result<undefined, HeaderError> {
-  const connection = headers.get("connection");
-  if (connection !== null) {
-    const stripped = dropListed(headers, connection);
-    if (!stripped.ok) return stripped;
-  }
-  for (const name of HOP_BY_HOP) headers.delete(name);
+  const stripped = dropListed(headers);
+  if (!stripped.ok) return stripped;
+  for (const name of HOP_BY_HOP) if (headers.has(name)) headers.delete(name);
   applyEdits(headers, plan.response);
   headers.set("x-request-id", requestId);
-  return ok(undefined);
+  return NOTHING_WRONG;
 }
 
 /** Removes what `Connection` names, after checking every option. */
-function dropListed(headers: Headers, connection: string): Result<undefined, HeaderError> {
+function dropListed(headers: Headers): Result<undefined, HeaderError> {
+  const connection = headers.get("connection");
+  // Nearly always; the field of that name goes anyway.
+  if (connection === null || connection === "keep-alive") return NOTHING_WRONG;
   const options = connection.split(",").map((option) => option.trim());
   for (const option of options) {
     if (option !== "" && !TOKEN.test(option)) {
@@ -185,7 +187,7 @@ function dropListed(headers: Headers, connection: string): Result<undefined, Hea
     }
   }
   for (const option of options) if (option !== "") headers.delete(option);
-  return ok(undefined);
+  return NOTHING_WRONG;
 }
 
 function dropCookies(headers: Headers, names: readonly string[]): void {
@@ -205,7 +207,10 @@ function planEdits(edits: HeaderEdits): HeaderPlanEdits {
   return { set: Object.entries(edits.set), remove: edits.remove };
 }
 
-/** Many servers (CGI, WSGI) make one variable of `X-User` and `X_User`. */
+/**
+ * Many servers (CGI, WSGI) make one variable of `X-User` and `X_User`; some (lighttpd, older
+ * Apache) of `X.User` and whatever else is neither letter nor digit, too.
+ */
 function fold(lowerCaseName: string): string {
-  return lowerCaseName.includes("_") ? lowerCaseName.replaceAll("_", "-") : lowerCaseName;
+  return PLAIN_NAME.test(lowerCaseName) ? lowerCaseName : lowerCaseName.replace(ODD_IN_NAME, "-");
 }

@@ -35,6 +35,10 @@ const ALIASES = [
   "X_Roles",
   "X-Email",
   "x_email",
+  // One variable with X-User to lighttpd, and to Apache before 2.4.
+  "X.User",
+  "x~user",
+  "X+Email",
 ];
 
 const PROXIES = [
@@ -70,6 +74,10 @@ const PROXIES = [
   "X-Method-Override",
   "X-Request-Id",
   "X_Request_Id",
+  "X.Forwarded.For",
+  "X-Forwarded~Proto",
+  "X.Original.URL",
+  "X|Request|Id",
 ];
 
 describe.each([

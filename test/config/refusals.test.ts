@@ -340,6 +340,8 @@ describe("routes", () => {
     ["identityHeaders: { Content-Length: sub }", "5:24 header_forbidden"],
     ["identityHeaders: { content_length: sub }", "5:24 header_forbidden"],
     ["identityHeaders: { Connection: sub }", "5:24 header_forbidden"],
+    ["identityHeaders: { X-User: sub, X.User: email }", "5:37 header_duplicate"],
+    ["identityHeaders: { Content.Length: sub }", "5:24 header_forbidden"],
     ["identityHeaders: { Authorization: sub }", "5:24 header_forbidden"],
     ["identityHeaders: { Cookie: sub }", "5:24 header_forbidden"],
     ["identityHeaders: { X-Forwarded-For: sub }", "5:24 header_forbidden"],

@@ -74,6 +74,9 @@ describe("requestHeaders()", () => {
     "X-Other-Route-Email",
     "x_other_route_email",
     "X-other_route-email",
+    "X.User",
+    "x~user",
+    "X-Other.Route+Email",
   ])("drops %s: some route uses it for identity", (name) => {
     const headers = forwarded({ [name]: "mallory" });
     expect([...headers.values()]).not.toContain("mallory");
