@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { evaluate, type Verdict } from "../policy/evaluate.ts";
+import { type Evaluation, evaluate, type Verdict } from "../policy/evaluate.ts";
 import { err, ok, type Result } from "../result.ts";
 import type { Denial, Inquiry, PolicyOutcome, Token } from "../types.ts";
 import type { Route, Rules } from "./site.ts";
@@ -20,23 +20,27 @@ const UNGUARDED: Authorization = {
   result: err({ status: 500, code: "internal_fault", reason: "route_unguarded" }),
 };
 
-export async function authorize(
+/** @returns At once, unless a policy is asynchronous. */
+export function authorize(
   rules: Rules,
   route: Route,
   token: Token,
   inquiry: Inquiry,
-): Promise<Authorization> {
+): Authorization | Promise<Authorization> {
   if (route.program === undefined) {
     return route.config.anyAuthenticated ? ANY_AUTHENTICATED : UNGUARDED;
   }
   const input = { token, inquiry, route: route.config.name };
   const answer = evaluate(route.program, input, rules.config.policyTimeoutMs);
-  const { verdict, outcomes } = answer instanceof Promise ? await answer : answer;
-  return { outcomes, result: concluded(verdict) };
+  return answer instanceof Promise ? answer.then(concluded) : concluded(answer);
+}
+
+function concluded({ verdict, outcomes }: Evaluation): Authorization {
+  return { outcomes, result: inDenials(verdict) };
 }
 
 /** What a client may know of a verdict is its status and code; the rest is for the operator. */
-function concluded(verdict: Verdict): Result<Readonly<Record<string, string>>, Denial> {
+function inDenials(verdict: Verdict): Result<Readonly<Record<string, string>>, Denial> {
   switch (verdict.kind) {
     case "allow":
       return ok(verdict.headers);

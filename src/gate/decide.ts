@@ -9,7 +9,7 @@
  */
 import { readings } from "../lib/path.ts";
 import { err, ok, type Result } from "../result.ts";
-import type { Denial, Inquiry, PolicyOutcome, Token } from "../types.ts";
+import type { Denial, Inquiry, PolicyOutcome, Refusal, Token } from "../types.ts";
 import { authorize } from "./authorize.ts";
 import { extractCredential } from "./extract.ts";
 import { identify } from "./identify.ts";
@@ -51,11 +51,13 @@ export async function decide(
   const credential = extractCredential(inquiry, route.config.credentials);
   if (!credential.ok) return { route, policies: NO_POLICIES, result: credential };
 
-  const verified = await verifyCredential(route, credential.value, inquiry.nowMs);
+  const verifying = verifyCredential(route, credential.value, inquiry.nowMs);
+  const verified = verifying instanceof Promise ? await verifying : verifying;
   if (!verified.ok) return { route, policies: NO_POLICIES, result: verified };
   const token = verified.value;
 
-  const { outcomes: policies, result } = await authorize(rules, route, token, inquiry);
+  const asking = authorize(rules, route, token, inquiry);
+  const { outcomes: policies, result } = asking instanceof Promise ? await asking : asking;
   if (!result.ok) return { route, token, policies, result };
 
   const identity = identify(route, token);
@@ -86,14 +88,18 @@ function matchUnambiguously(
   return matched;
 }
 
-async function verifyCredential(
-  route: Route,
+/** At once for a token that is known already, as nearly all are. */
+function verifyCredential(
+  { verifier }: Route,
   credential: string,
   nowMs: number,
-): Promise<Result<Token, Denial>> {
-  if (route.verifier === undefined) throw new Error("a guarded route has no verifier");
-  const answer = route.verifier.verify(credential, nowMs);
-  const verified = answer instanceof Promise ? await answer : answer;
+): Result<Token, Denial> | Promise<Result<Token, Denial>> {
+  if (verifier === undefined) throw new Error("a guarded route has no verifier");
+  const verified = verifier.verify(credential, nowMs);
+  return verified instanceof Promise ? verified.then(inDenials) : inDenials(verified);
+}
+
+function inDenials(verified: Result<Token, Refusal>): Result<Token, Denial> {
   if (verified.ok) return verified;
   const { code, reason, detail } = verified.error;
   return err({ status: code === "keys_unavailable" ? 503 : 401, code, reason, detail });

@@ -101,10 +101,10 @@ export function readInquiry(
 function checkHeaderSize(headers: Headers): Denial | undefined {
   let bytes = 0;
   let count = 0;
-  for (const [name, value] of headers) {
+  headers.forEach((value, name) => {
     bytes += name.length + value.length;
     count += 1;
-  }
+  });
   if (bytes <= HEADERS_LIMIT && count <= HEADER_COUNT_LIMIT) return undefined;
   return { status: 431, code: "too_large", reason: "headers_too_large" };
 }

@@ -131,10 +131,18 @@ function requestView(inquiry: Inquiry): PolicyRequest {
   });
 }
 
+/** Reading a device costs more than most policies: it is read for those that look at it. */
 function clientView({ client }: Inquiry): PolicyClient {
-  const { ip, country, device } = client;
-  const view = { ip, device: Object.freeze({ ...device }) };
-  return Object.freeze(country === undefined ? view : { ...view, country });
+  const { ip, country } = client;
+  const view = {
+    ip,
+    get device() {
+      return Object.freeze({ ...client.device });
+    },
+  };
+  if (country !== undefined)
+    Object.defineProperty(view, "country", { value: country, enumerable: true });
+  return Object.freeze(view);
 }
 
 const SECRET_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;

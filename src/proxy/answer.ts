@@ -4,7 +4,7 @@
  * @module
  */
 import type { GateError } from "../errors.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, type Result } from "../result.ts";
 import { unreachable } from "./faults.ts";
 import { cleanResponseHeaders, type HeaderPlan } from "./headers.ts";
 
@@ -20,8 +20,9 @@ export function cleanAnswer(
   if (status < 200 || status > 599) {
     return err(unreachable("the upstream answered with a status outside 200 to 599"));
   }
-  return cleanResponseHeaders(headers, plan, requestId).ok
-    ? ok(undefined)
+  const cleaned = cleanResponseHeaders(headers, plan, requestId);
+  return cleaned.ok
+    ? cleaned
     : err(unreachable("the upstream answered with an invalid Connection header"));
 }
 

@@ -44,7 +44,7 @@ describe("Exchange", () => {
         return new Response();
       },
     });
-    const client = connect(server.port, "127.0.0.1");
+    const client = connect(Number(server.port), "127.0.0.1");
     client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     const exchange = await arrived.promise;
     client.destroy();
