@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { realpath } from "node:fs/promises";
+import { access, constants, mkdir, mkdtemp, realpath, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join, normalize, resolve } from "node:path";
 import { type Finding, GateError } from "../errors.ts";
 import { discover, type SourceFile } from "./discover.ts";
@@ -19,7 +20,7 @@ const MESSAGE_LIMIT = 500;
 
 /**
  * @param folder Absolute; it need not exist.
- * @param stateFolder Where types and the last good result are kept.
+ * @param stateFolder Where types and the last good result are kept, if it can be written.
  * @returns Type errors, each with its place. A checker that cannot be run is a finding too:
  *   what was not checked does not count as good.
  */
@@ -29,6 +30,43 @@ export async function typecheckPolicies(
 ): Promise<readonly Finding[]> {
   const { files } = await discover(folder);
   if (files.length === 0) return [];
+  return (await isWritable(stateFolder))
+    ? await typecheckIn(stateFolder, folder, files)
+    : await typecheckElsewhere(folder, files);
+}
+
+async function isWritable(stateFolder: string): Promise<boolean> {
+  try {
+    await mkdir(stateFolder, { recursive: true, mode: 0o700 });
+    await access(stateFolder, constants.W_OK);
+    return true;
+  } catch {
+    return false; // for whatever reason: there is another folder to try
+  }
+}
+
+/** A configuration may lie where nothing can be written, as in a container: then in a folder for the moment. */
+async function typecheckElsewhere(
+  folder: string,
+  files: readonly SourceFile[],
+): Promise<readonly Finding[]> {
+  try {
+    const temporary = await mkdtemp(join(tmpdir(), "claimgate-types-"));
+    try {
+      return await typecheckIn(temporary, folder, files);
+    } finally {
+      await rm(temporary, { recursive: true, force: true });
+    }
+  } catch {
+    return [failure(folder, "the type checker has no folder that it can write to")];
+  }
+}
+
+async function typecheckIn(
+  stateFolder: string,
+  folder: string,
+  files: readonly SourceFile[],
+): Promise<readonly Finding[]> {
   try {
     const types = await writeTypes(stateFolder);
     const root = await realpath(folder);

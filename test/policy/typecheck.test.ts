@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { typecheckPolicies } from "../../src/policy/typecheck.ts";
@@ -7,6 +7,8 @@ import { policy, policyFolder } from "./policy-folder.ts";
 const FINE = policy(
   "claims: Type.Object({ roles: Type.Array(Type.String()) }), evaluate: ({ claims }) => (claims.roles.includes('a') ? allow() : deny('no'))",
 );
+
+const WRONG = policy("evaluate: ({ claims }) => (claims.nope.length > 0 ? allow() : deny('no'))");
 
 /** Type-checks these files from nothing. */
 async function check(files: Readonly<Record<string, string>>) {
@@ -180,10 +182,29 @@ export default definePolicy({
     }
   });
 
-  test("a checker that cannot be run is a finding", async () => {
-    await using folder = await policyFolder({ "fine.ts": FINE });
-    await using state = await policyFolder({ file: "" });
-    const findings = await typecheckPolicies(folder.path, join(state.path, "file"));
-    expect(findings).toMatchObject([{ severity: "error", code: "typecheck_failed" }]);
+  describe("where nothing can be written", () => {
+    const usual = process.env.TMPDIR;
+    afterEach(() => {
+      if (usual === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = usual;
+    });
+
+    test("types are checked all the same, and nothing stays behind", async () => {
+      await using folder = await policyFolder({ "fine.ts": FINE, "wrong.ts": WRONG });
+      await using state = await policyFolder({ file: "" });
+      await using temporary = await policyFolder();
+      process.env.TMPDIR = temporary.path;
+      const findings = await typecheckPolicies(folder.path, join(state.path, "file"));
+      expect(findings).toMatchObject([{ severity: "error", code: "policy_type" }]);
+      expect(await readdir(temporary.path)).toEqual([]);
+    });
+
+    test("a checker that cannot be run is a finding", async () => {
+      await using folder = await policyFolder({ "fine.ts": FINE });
+      await using state = await policyFolder({ file: "" });
+      process.env.TMPDIR = join(state.path, "file");
+      const findings = await typecheckPolicies(folder.path, join(state.path, "file"));
+      expect(findings).toMatchObject([{ severity: "error", code: "typecheck_failed" }]);
+    });
   });
 });
