@@ -5,6 +5,8 @@
  * @module
  */
 
+import { gatherBytes } from "./gathered-bytes.ts";
+
 export const OPCODE = { text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 const CONTINUATION = 0;
 const CONTROL_PAYLOAD_LIMIT = 125; // §5.5
@@ -72,44 +74,41 @@ export function createFrameReader(
   maxMessageBytes: number,
   handlers: FrameHandlers,
 ): (chunk: Buffer) => void {
-  let chunks: Buffer[] = [];
-  let size = 0;
+  /** Of a frame that has not come whole. */
+  const waiting = gatherBytes();
   /** Bytes that must be there before it is worth looking again. */
   let needed = 2;
-  let fragments: Buffer[] = [];
-  let fragmentBytes = 0;
+  const fragments = gatherBytes();
   /** Of the message under way; `undefined` between messages. */
   let messageOpcode: number | undefined;
 
   return function push(chunk: Buffer): void {
-    chunks.push(chunk);
-    size += chunk.length;
-    while (size >= needed) {
-      const [first] = chunks;
-      const buffer = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
+    let buffer = chunk;
+    if (waiting.size() > 0) {
+      waiting.add(chunk);
+      if (waiting.size() < needed) return;
+      buffer = waiting.take();
+    }
+    while (buffer.length >= needed) {
       const head = readHead(buffer);
       needed = head.bytes;
       if (head.length !== undefined) {
         checkLength(head.first, head.length);
         needed += head.length;
       }
-      if (head.length === undefined || size < needed) {
-        chunks = [buffer];
-        continue;
-      }
-      const rest = buffer.subarray(needed);
+      if (head.length === undefined || buffer.length < needed) break;
       takeFrame(head.first, buffer.subarray(head.bytes, needed));
-      chunks = [rest];
-      size = rest.length;
+      buffer = buffer.subarray(needed);
       needed = 2;
     }
+    if (buffer.length > 0) waiting.add(buffer);
   };
 
   /** On the announced length, before any of it is kept. */
   function checkLength(first: number, length: number): void {
     if (isControl(first)) {
       if (length > CONTROL_PAYLOAD_LIMIT) throw new FrameError(1002, "a control frame is too long");
-    } else if (length + fragmentBytes > maxMessageBytes) {
+    } else if (length + fragments.size() > maxMessageBytes) {
       throw new FrameError(1009, "the message is too big");
     }
   }
@@ -129,13 +128,10 @@ export function createFrameReader(
       throw new FrameError(1002, "an unexpected frame");
     }
     messageOpcode ??= opcode;
-    fragments.push(payload);
-    fragmentBytes += payload.length;
+    if (!isFinal || continues) fragments.add(payload);
     if (!isFinal) return;
-    const whole = fragments.length === 1 ? payload : Buffer.concat(fragments);
+    const whole = continues ? fragments.take() : payload;
     const isText = messageOpcode === OPCODE.text;
-    fragments = [];
-    fragmentBytes = 0;
     messageOpcode = undefined;
     handlers.onMessage(isText ? decodeText(whole) : whole);
   }

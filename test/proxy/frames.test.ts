@@ -157,6 +157,36 @@ describe("createFrameReader()", () => {
     expect(() => read([bytes], 100)).toThrow(expect.objectContaining({ code }));
   });
 
+  test("keeps nothing of fragments that are empty, however many", () => {
+    const push = createFrameReader(100, {
+      onMessage: () => {},
+      onPing: () => {},
+      onPong: () => {},
+      onClose: () => {},
+    });
+    push(frame(0x01, ""));
+    const empty = Buffer.alloc(64 * 1024); // continuations without a byte, 32,768 of them
+    const before = process.memoryUsage.rss();
+    for (let count = 0; count < 64; count += 1) push(empty);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(64 * 1024 ** 2);
+  });
+
+  test("keeps no chunk for the few bytes of a fragment in it", () => {
+    const push = createFrameReader(100_000, {
+      onMessage: () => {},
+      onPing: () => {},
+      onPong: () => {},
+      onClose: () => {},
+    });
+    push(frame(0x02, "x"));
+    const pong = frame(0x8a, "x".repeat(125));
+    const before = process.memoryUsage.rss();
+    for (let count = 0; count < 3_000; count += 1) {
+      push(Buffer.concat([frame(0x00, "x"), ...Array.from({ length: 500 }, () => pong)]));
+    }
+    expect(process.memoryUsage.rss() - before).toBeLessThan(100 * 1024 ** 2);
+  });
+
   test("fails on an announced length over the limit before any of it has come", () => {
     const head = Buffer.from([0x82, 127, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
     expect(() => read([head], 100)).toThrow(expect.objectContaining({ code: 1009 }));
