@@ -125,6 +125,8 @@ export async function listen(
     const shares = address.kind === "tcp" && process.platform === "linux";
     if (shares && successorOf === undefined && port !== 0) await open(false).stop(true);
     if (shares && successorOf !== undefined) steerToSuccessor(port);
+    // Elsewhere a port has one owner at a time: the former one makes room.
+    if (!shares) successorOf?.stop();
     server = open(shares);
   } catch (cause) {
     throw listenFault(address, cause);

@@ -9,8 +9,9 @@ import { watchFiles } from "../policy/watch.ts";
 import { raiseConnectionLimit } from "../proxy/connection-limit.ts";
 import { createLog, type Log, type LogLevel } from "../telemetry/log.ts";
 import { openSink } from "../telemetry/sink.ts";
+import { hasColour } from "./paint.ts";
 import { type QuickOptions, writeQuickConfig } from "./quick-config.ts";
-import { type RunningGate, startGate } from "./start-gate.ts";
+import { logFault, type RunningGate, startGate } from "./start-gate.ts";
 
 type ServeFlags = QuickOptions & { readonly config?: string };
 
@@ -47,6 +48,12 @@ async function serve(flags: ServeFlags): Promise<void> {
     now: Date.now,
   });
   const { log } = running.gate;
+  // One request's broken callback must not end everybody else's.
+  for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+    process.on(event, (fault: unknown) => {
+      logFault(log, "internal_fault", "something failed outside any request", fault);
+    });
+  }
   tellListening(log, running.urls());
   await untilTold(running);
   log.event("info", "draining", "draining: requests under way finish, then the gate ends");
@@ -63,7 +70,7 @@ export function openServeLog(level: () => LogLevel): Log {
   return createLog({
     sink: openSink(Bun.stderr.writer()),
     format: isTerminal ? "readable" : "json",
-    colour: isTerminal && !process.env.NO_COLOR ? "always" : "never",
+    colour: hasColour(process.stderr) ? "always" : "never",
     level,
     now: Date.now,
   });
@@ -71,15 +78,18 @@ export function openServeLog(level: () => LogLevel): Log {
 
 /** Resolves at SIGTERM or SIGINT; a second one ends the process at once. Reloads until then. */
 async function untilTold(running: RunningGate): Promise<void> {
-  let watcher = watchFiles(running.watched(), onChange);
+  let watched = running.watched();
+  let watcher = watchFiles(watched, onChange);
   async function onChange(): Promise<void> {
     const former = running.urls();
     if (!(await running.reload())) return;
     const isNew = (url: string) => !former.includes(url);
     tellListening(running.gate.log, running.urls().filter(isNew));
-    // The new configuration may name other files.
+    const files = running.watched();
+    if (Bun.deepEquals(files, watched)) return;
     watcher.close();
-    watcher = watchFiles(running.watched(), onChange);
+    watched = files;
+    watcher = watchFiles(watched, onChange);
   }
   process.on("SIGHUP", onChange);
   const told = Promise.withResolvers<void>();

@@ -10,8 +10,9 @@ import { type Finding, GateError } from "../errors.ts";
 import { type Assembly, assemble, stateFolderOf } from "../gate/assemble.ts";
 import { openSite, retireSite } from "../gate/open-site.ts";
 import type { Gate } from "../gate/site.ts";
+import { reportStray } from "../policy/graph.ts";
 import { closeTunnels } from "../proxy/tunnel.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, type Result } from "../result.ts";
 import type { Log, LogLevel } from "../telemetry/log.ts";
 import { openSubjectHash } from "../telemetry/subject-hash.ts";
 import { type Listener, listen, readTls, type TlsMaterial } from "./listen.ts";
@@ -46,11 +47,15 @@ const DRAIN_POLL_MS = 20;
  */
 export async function startGate(options: StartOptions): Promise<RunningGate> {
   const { file, environment, now } = options;
-  const assembly = await assembleFile(file, environment);
+  let onStray = reportStray;
+  const assembleNow = () => assembleFile(file, environment, (error) => onStray(error));
+  const assembly = await assembleNow();
   if (!assembly.ok) throw configFault(file, assembly.error);
   let config = assembly.value.config;
 
   const log = options.openLog(() => config.log.level);
+  onStray = (error) =>
+    logFault(log, "policy_stray", "policy code failed where nobody waits", error);
   warnOf(log, assembly.value.warnings);
   const gate: Gate = {
     site: await openSite(assembly.value, undefined, { log, now }),
@@ -96,7 +101,7 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
   }
 
   async function reloadOnce(): Promise<boolean> {
-    const next = await assembleFile(file, environment).catch(
+    const next = await assembleNow().catch(
       (fault: unknown): Result<Assembly, readonly Finding[]> => {
         logRefusal(log, fault);
         return err([]);
@@ -125,23 +130,6 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     return inForce;
   }
 
-  // One reload at a time; what asks meanwhile shares the one that starts next.
-  let running: Promise<boolean> | undefined;
-  let waiting: Promise<boolean> | undefined;
-  function reload(): Promise<boolean> {
-    if (running === undefined) {
-      running = reloadOnce().finally(() => {
-        running = undefined;
-      });
-      return running;
-    }
-    waiting ??= running.then(() => {
-      waiting = undefined;
-      return reload();
-    });
-    return waiting;
-  }
-
   async function drain(): Promise<void> {
     gate.draining = true;
     closeTunnels();
@@ -160,8 +148,27 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     gate,
     urls: () => listeners.map((listener) => listener.url),
     watched: () => watchedFiles(config),
-    reload,
+    reload: oneAtATime(reloadOnce),
     drain,
+  };
+}
+
+/** What asks while the work is under way shares the run that starts next. */
+function oneAtATime(work: () => Promise<boolean>): () => Promise<boolean> {
+  let running: Promise<boolean> | undefined;
+  let waiting: Promise<boolean> | undefined;
+  return function start(): Promise<boolean> {
+    if (running === undefined) {
+      running = work().finally(() => {
+        running = undefined;
+      });
+      return running;
+    }
+    waiting ??= running.then(() => {
+      waiting = undefined;
+      return start();
+    });
+    return waiting;
   };
 }
 
@@ -175,11 +182,10 @@ export function configFault(file: string, findings: readonly Finding[]): GateErr
 async function assembleFile(
   file: string,
   environment: StartOptions["environment"],
+  onStray: (error: unknown) => void,
 ): Promise<Result<Assembly, readonly Finding[]>> {
   const config = await loadConfig(file, environment);
-  if (!config.ok) return config;
-  const assembly = await assemble(config.value, file);
-  return assembly.ok ? ok(assembly.value) : assembly;
+  return config.ok ? await assemble(config.value, file, onStray) : config;
 }
 
 /** Opens what is not open yet; when one cannot be, those opened here are closed again. */
@@ -230,6 +236,12 @@ function watchedFiles(config: Config): string[] {
 
 function warnOf(log: Log, warnings: readonly Finding[]): void {
   for (const warning of warnings) log.event("warn", warning.code, lineOf(warning));
+}
+
+/** Of code that runs where no request and no reload waits for it. */
+export function logFault(log: Log, event: string, message: string, fault: unknown): void {
+  const stack = fault instanceof Error ? (fault.stack ?? fault.message) : String(fault);
+  log.event("error", event, message, { stack: stack.slice(0, 2_000) });
 }
 
 function logRefusal(log: Log, fault: unknown): void {

@@ -25,15 +25,17 @@ export type Assembly = {
 
 /**
  * @param file The configuration's path as findings should show it.
+ * @param onStray Told of errors in policy code that no evaluation waits for.
  * @returns The assembly, or all findings (errors and warnings) in order of place.
  */
 export async function assemble(
   config: Config,
   file: string,
+  onStray?: (error: unknown) => void,
 ): Promise<Result<Assembly, readonly Finding[]>> {
   const stateFolder = stateFolderOf(config);
   const [loaded, typeFindings] = await Promise.all([
-    loadPolicies(config.policies),
+    loadPolicies(config.policies, onStray),
     typecheckPolicies(config.policies, stateFolder),
   ]);
   // A folder that does not load mostly does not type-check either: the type checker's word

@@ -61,17 +61,27 @@ export const tunnelHandlers: Bun.WebSocketHandler<TunnelData> = {
   perMessageDeflate: false,
   open(client) {
     clients.add(client);
-    client.data.open(client);
+    guarded(client, () => client.data.open(client));
   },
-  message: (client, data) => client.data.message(client, data),
-  drain: (client) => client.data.drain(client),
-  ping: (client, payload) => client.data.ping(payload),
-  pong: (client, payload) => client.data.pong(payload),
+  message: (client, data) => guarded(client, () => client.data.message(client, data)),
+  drain: (client) => guarded(client, () => client.data.drain(client)),
+  ping: (client, payload) => guarded(client, () => client.data.ping(payload)),
+  pong: (client, payload) => guarded(client, () => client.data.pong(payload)),
   close(client, code, reason) {
     clients.delete(client);
     client.data.close(code, reason);
   },
 };
+
+/** A fault of ours ends this tunnel, so that nothing half done goes on; the process reports it. */
+function guarded(client: Client, work: () => void): void {
+  try {
+    work();
+  } catch (fault) {
+    client.close(INTERNAL_ERROR);
+    throw fault;
+  }
+}
 
 /** Ends every tunnel with 1001, both sides: the gate is going away. */
 export function closeTunnels(): void {
