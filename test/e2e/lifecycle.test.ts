@@ -278,7 +278,8 @@ export default definePolicy({ description: "x", evaluate: () => allow() });
       ".claimgate": "",
     });
     const checked = await run(["check"], { folder: folder.path });
-    expect(checked).toMatchObject({ exitCode: 0, err: "" });
+    expect(checked).toMatchObject({ exitCode: 0 });
+    expect(checked.out).toContain("all hold");
     await using gate = await serve([], { folder: folder.path });
     const headers = { Authorization: `Bearer ${await issuer.token()}` };
     expect((await fetch(`${gate.urls[0]}/`, { headers })).status).toBe(200);
