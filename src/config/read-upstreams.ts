@@ -7,9 +7,10 @@ import { isLoopbackHost } from "../lib/host.ts";
 import { err, ok, type Result } from "../result.ts";
 import { socketPath } from "./read-listen.ts";
 import { readOrigin } from "./read-url.ts";
-import type { Problem, Reading } from "./report.ts";
+import type { Reading } from "./report.ts";
 import type { UpstreamAddress, YamlPath } from "./resolved.ts";
 import type { RouteContent } from "./schema.ts";
+import type { Problem } from "./source.ts";
 
 const ADVICE = "write http://host:port or https://host; a path goes into addPrefix";
 

@@ -5,7 +5,7 @@
  */
 import { isLoopbackHost } from "../lib/host.ts";
 import { err, ok, type Result } from "../result.ts";
-import type { Problem } from "./report.ts";
+import type { Problem } from "./source.ts";
 
 /**
  * Reads an `https:` address, or `http:` on loopback.

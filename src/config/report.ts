@@ -5,14 +5,7 @@
  */
 import type { Finding } from "../errors.ts";
 import type { Position, YamlPath } from "./resolved.ts";
-import type { Source } from "./source.ts";
-
-/** What is wrong, without its place. `message` and `fix` as in `Finding`. */
-export type Problem = {
-  readonly code: string;
-  readonly message: string;
-  readonly fix: string;
-};
+import type { Problem, Source } from "./source.ts";
 
 export type Report = {
   /** At a value, or at its nearest ancestor that is written. */

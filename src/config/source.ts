@@ -21,11 +21,17 @@ import {
   type YAMLError,
 } from "yaml";
 import { type Environment, type SubstitutionError, substitute } from "./environment.ts";
-import type { Problem } from "./report.ts";
 import type { Position, YamlPath } from "./resolved.ts";
 
 /** Stands where a value could not be read; what is wrong with it is already among the problems. */
 export const UNREADABLE: unique symbol = Symbol("unreadable");
+
+/** What is wrong, without its place. `message` and `fix` as in `Finding`. */
+export type Problem = {
+  readonly code: string;
+  readonly message: string;
+  readonly fix: string;
+};
 
 export type Source = {
   readonly value: unknown;
