@@ -81,6 +81,39 @@ describe("fetchJson()", () => {
     ).toBe("keys_refused: answered with more than 1000 bytes");
   });
 
+  test("reads gzip, to the last byte that is allowed", async () => {
+    const packed = (bytes: number) =>
+      new Response(Bun.gzipSync(Buffer.from(JSON.stringify("x".repeat(bytes - 2)))), {
+        headers: { "content-encoding": "gzip" },
+      });
+    expect(await outcomeOf(() => packed(1_000))).toHaveLength(998);
+    expect(await outcomeOf(() => packed(1_001))).toBe(
+      "keys_refused: answered with more than 1000 bytes",
+    );
+  });
+
+  test.each([
+    ["zstd", Bun.zstdCompressSync("{}")],
+    ["deflate", Bun.deflateSync("{}")],
+    ["gzip, gzip", Bun.gzipSync(Bun.gzipSync("{}"))],
+  ])("unpacks no %s: nobody would count what comes out", async (encoding, body) => {
+    const answer = () => new Response(body, { headers: { "content-encoding": encoding } });
+    expect(await outcomeOf(answer)).toBe(
+      "keys_refused: answered in an encoding that was not asked for",
+    );
+  });
+
+  test("takes damaged gzip for no JSON", async () => {
+    const body = Bun.gzipSync("{}").subarray(0, 12);
+    const answer = () => new Response(body, { headers: { "content-encoding": "gzip" } });
+    expect(await outcomeOf(answer)).toBe("keys_refused: answered with something other than JSON");
+  });
+
+  test("asks for gzip and nothing else", async () => {
+    const answer = ({ headers }: Request) => Response.json([headers.get("accept-encoding")]);
+    expect(await outcomeOf(answer)).toEqual(["gzip"]);
+  });
+
   test("gives up on a server that does not answer", async () => {
     const never = new Promise<Response>(() => undefined);
     expect(await outcomeOf(() => never, { timeoutMs: 30, maxBytes: 1_000 })).toBe(
