@@ -6,11 +6,12 @@
  */
 import { randomBytes } from "node:crypto";
 import { chmod, link, mkdir, open, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
 import { GateError } from "../errors.ts";
+import { isTrustedOwner } from "../lib/owner.ts";
 import { keepRotationLock } from "./rotation-lock.ts";
 
 export type DevelopmentKey = {
@@ -101,7 +102,14 @@ async function readPrivateFile(folder: string, file: string): Promise<string | u
   });
   if (handle === undefined) return undefined;
   try {
-    const { mode, size } = await handle.stat();
+    const { mode, size, uid } = await handle.stat();
+    const neighbour = (await stat(dirname(folder))).uid;
+    for (const [path, owner] of [
+      [file, uid],
+      [folder, (await stat(folder)).uid],
+    ] as const) {
+      if (!isTrustedOwner(owner, neighbour)) throw ofAnother(path);
+    }
     // Windows keeps access lists, not modes, and shows the same bits for every file.
     if (process.platform !== "win32") {
       if ((mode & 0o077) !== 0) throw openToOthers(file, "600");
@@ -112,6 +120,13 @@ async function readPrivateFile(folder: string, file: string): Promise<string | u
   } finally {
     await handle.close();
   }
+}
+
+function ofAnother(path: string): GateError {
+  return new GateError(
+    "state_unusable",
+    `${path} belongs to another user, who knows the signing keys: delete it, or move the configuration to a folder of your own`,
+  );
 }
 
 function openToOthers(path: string, mode: string): GateError {

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { IssuerConfig } from "../config/resolved.ts";
+import { isTrustedOwner } from "../lib/owner.ts";
 import { err, ok, type Result } from "../result.ts";
 import { importKeySet, type KeySet } from "./key-set.ts";
 
@@ -111,11 +112,15 @@ async function readPrivateText(
 ): Promise<Result<string | undefined, string>> {
   try {
     await using handle = await open(file, "r");
-    const { mode, size } = await handle.stat();
+    const { mode, size, uid } = await handle.stat();
+    const state = await stat(stateFolder(folder));
+    const neighbour = (await stat(folder)).uid;
+    if (![uid, state.uid].every((owner) => isTrustedOwner(owner, neighbour))) {
+      return err("the kept keys belong to another user and are ignored");
+    }
     // Windows keeps access lists, not modes, and shows the same bits for every file.
     const isOpen =
-      process.platform !== "win32" &&
-      ((mode & 0o022) !== 0 || ((await stat(stateFolder(folder))).mode & 0o022) !== 0);
+      process.platform !== "win32" && ((mode & 0o022) !== 0 || (state.mode & 0o022) !== 0);
     if (isOpen) return err("the kept keys can be written by other users and are ignored");
     if (size > LARGEST_BYTES) return err("the kept keys are too large and are ignored");
     return ok(await handle.readFile("utf8"));

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   appendFile,
   chmod,
+  chown,
   mkdir,
   mkdtemp,
   readdir,
@@ -120,6 +121,20 @@ describe("ensureDevelopmentKeys()", () => {
       message: expect.stringContaining(`chmod 700 ${folder}`),
     });
   });
+
+  // Nobody but the administrator can give a file away.
+  test.skipIf(process.getuid?.() !== 0).each(["file", "folder"])(
+    "refuses a %s that another user made, who knows the keys",
+    async (kind) => {
+      await ensureDevelopmentKeys(folder);
+      const path = kind === "file" ? file : folder;
+      await chown(path, 65_534, 65_534);
+      await expect(ensureDevelopmentKeys(folder)).rejects.toMatchObject({
+        code: "state_unusable",
+        message: expect.stringContaining(`${path} belongs to another user`),
+      });
+    },
+  );
 
   test.each([
     ["an empty file", ""],

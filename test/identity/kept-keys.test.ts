@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { chmod, readdir, stat } from "node:fs/promises";
+import { chmod, chown, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { readKeptKeys, writeKeptKeys } from "../../src/identity/kept-keys.ts";
 import { importKeySet } from "../../src/identity/key-set.ts";
@@ -100,6 +100,22 @@ describe("kept keys", () => {
     await chmod(join(folder.path, ".claimgate"), 0o777);
     expect(await keptIn(folder.path)).toBe(why);
   });
+
+  // Nobody but the administrator can give a file away.
+  test.skipIf(process.getuid?.() !== 0).each([FILE, ".claimgate"])(
+    "that another user made are ignored: %s",
+    async (path) => {
+      await using folder = await tempFolder();
+      await writeKeptKeys(folder.path, OWNER, { set, fetchedAtMs: NOW_MS });
+      await chown(join(folder.path, path), 65_534, 65_534);
+      expect(await keptIn(folder.path)).toBe(
+        "the kept keys belong to another user and are ignored",
+      );
+      // Whoever owns the configuration's folder may write what he likes in it.
+      await chown(folder.path, 65_534, 65_534);
+      expect(await keptIn(folder.path)).toEqual({ kids: ["a"], at: NOW_MS });
+    },
+  );
 
   test("stay in the folder, whatever the issuer's name", async () => {
     await using folder = await tempFolder();
