@@ -14,6 +14,7 @@ import { authorize } from "./authorize.ts";
 import { extractCredential } from "./extract.ts";
 import { identify } from "./identify.ts";
 import { matchRoute } from "./match.ts";
+import { RESERVED_PREFIX } from "./reserved.ts";
 import type { Route, Rules } from "./site.ts";
 
 /** What the gate would do, and what it looked at on the way. */
@@ -82,6 +83,8 @@ function matchUnambiguously(
   }
   if (!matched.ok) return matched;
   for (const reading of readings(path)) {
+    // What belongs to the gate is no route's, however it is written.
+    if (reading.startsWith(RESERVED_PREFIX)) return err(malformed("path_readings_differ"));
     const other = matchRoute(rules.table, host, reading, method);
     if (!other.ok || other.value !== matched.value) return err(malformed("path_readings_differ"));
   }

@@ -260,6 +260,14 @@ describe("the gate's own addresses", () => {
     unknown("the profiler of other servers", at("/.claimgate/debug/pprof")),
     unknown("the metrics", at("/.claimgate/metrics")),
     unknown("forward-auth from anybody", at("/.claimgate/verify")),
+    // Under a host whose one route takes every path, for a caller who may.
+    ...["/.claimgate;x/health", "/.claimgate;/verify", "/;x/.claimgate/health"].map((target) =>
+      malformed(`a semicolon in ${target}`, {
+        host: "all.test",
+        target,
+        lines: [bearer(token())],
+      }),
+    ),
     ["health by POST", { method: "POST", target: "/.claimgate/health" }, 405, "method_not_allowed"],
   ]);
 
