@@ -32,6 +32,8 @@ const KEYS_LIMIT_MS = 5_000;
 const KEYS_POLL_MS = 10;
 /** Ended by a signal twice: 128 and SIGINT's number, as shells count. */
 const EXIT_INTERRUPTED = 130;
+/** `bun run` passes a Ctrl-C on to those whom the terminal has told as well. */
+const SAME_CTRL_C_MS = 500;
 
 export function demoCommand(program: Command): void {
   program
@@ -47,7 +49,7 @@ async function demo(flags: DemoFlags): Promise<void> {
   const port = readPort(flags.port);
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await makeDemoFolder());
-  const told = stack.use(listenForEnd(folder));
+  const told = listenForEnd(folder);
   const log = openDemoLog(
     createLog({
       sink: openSink(Bun.stderr.writer()),
@@ -142,30 +144,29 @@ async function untilKeysAreThere({ gate }: RunningGate): Promise<void> {
 /** Ctrl-C, a polite kill, and the terminal that is closed. */
 const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-type EndListener = Disposable & {
+type EndListener = {
   /** Resolves at the first signal. */
   readonly promise: Promise<void>;
   readonly isTold: () => boolean;
 };
 
-/** A second signal ends the process at once, but never leaves the folder behind. */
+/**
+ * A second signal ends the process at once, but never leaves the folder behind: for that,
+ * it listens until the process ends, also while the folder is being removed.
+ */
 function listenForEnd(folder: DemoFolder): EndListener {
   const { promise, resolve } = Promise.withResolvers<void>();
-  let isTold = false;
+  let toldAtMs: number | undefined;
   const onSignal = () => {
-    if (isTold) {
+    const nowMs = performance.now();
+    if (toldAtMs === undefined) {
+      toldAtMs = nowMs;
+      resolve();
+    } else if (nowMs - toldAtMs > SAME_CTRL_C_MS) {
       folder[Symbol.dispose]();
       process.exit(EXIT_INTERRUPTED);
     }
-    isTold = true;
-    resolve();
   };
   for (const signal of END_SIGNALS) process.on(signal, onSignal);
-  return {
-    promise,
-    isTold: () => isTold,
-    [Symbol.dispose]: () => {
-      for (const signal of END_SIGNALS) process.off(signal, onSignal);
-    },
-  };
+  return { promise, isTold: () => toldAtMs !== undefined };
 }

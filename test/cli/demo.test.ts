@@ -127,6 +127,51 @@ describe("claimgate demo", () => {
   );
 });
 
+test(
+  "claimgate demo takes a Ctrl-C that comes twice, as under bun run, for one",
+  async () => {
+    await using folder = await tempFolder();
+    const child = Bun.spawn([...claimgateCommand(), "demo", "--port", "0"], {
+      cwd: folder.path,
+      env: { ...process.env, TMPDIR: folder.path },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "ignore",
+    });
+    await textUntil(child.stdout, "Ctrl-C ends");
+    const repeated = setInterval(() => child.kill("SIGINT"), 1);
+    child.kill("SIGINT");
+    setTimeout(() => clearInterval(repeated), 50);
+    expect(await child.exited).toBe(0);
+    clearInterval(repeated);
+    expect(await readdir(folder.path)).toEqual([]);
+  },
+  LIMIT_MS,
+);
+
+test.each([
+  [["demo", "--once"]],
+  [
+    [
+      "serve",
+      "--upstream",
+      "http://127.0.0.1:9",
+      "--issuer",
+      "http://localhost",
+      "--audience",
+      "a",
+    ],
+  ],
+])("%j without a place for temporary files names it, with exit 70", async (args) => {
+  await using folder = await tempFolder({ file: "" });
+  const environment = { TMPDIR: `${folder.path}/file` };
+  const { exitCode, out, err } = await runClaimgate(args, { cwd: folder.path, environment });
+  expect({ exitCode, out }).toEqual({ exitCode: 70, out: "" });
+  expect(err).toBe(
+    `claimgate: cannot write into ${folder.path}/file (ENOTDIR): set TMPDIR to a folder that can be written\n`,
+  );
+});
+
 /** Reads until the words have come; the rest is left unread. */
 async function textUntil(stream: ReadableStream<Uint8Array>, words: string): Promise<string> {
   const decoder = new TextDecoder();

@@ -25,10 +25,7 @@ export type DemoFolder = Disposable & {
 
 /** @throws GateError `state_unusable` when there is no place for temporary files. */
 export async function makeDemoFolder(): Promise<DemoFolder> {
-  const path = await mkdtemp(join(tmpdir(), "claimgate-demo-")).catch((cause: unknown) => {
-    const message = `cannot make a folder in ${tmpdir()}: set TMPDIR to one that can be written`;
-    throw new GateError("state_unusable", message, { cause });
-  });
+  const path = await mkdtemp(join(tmpdir(), "claimgate-demo-")).catch(refuse);
   const folder = {
     path,
     config: join(path, "claimgate.yaml"),
@@ -37,9 +34,20 @@ export async function makeDemoFolder(): Promise<DemoFolder> {
     // At once, so that it can be done in the last moment before the process ends.
     [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
   };
-  await mkdir(folder.policies);
-  await writeFile(join(folder.policies, "staff.ts"), STAFF_POLICY);
-  return folder;
+  try {
+    await mkdir(folder.policies);
+    await writeFile(join(folder.policies, "staff.ts"), STAFF_POLICY);
+    return folder;
+  } catch (cause) {
+    folder[Symbol.dispose]();
+    return refuse(cause);
+  }
+}
+
+function refuse(cause: unknown): never {
+  const { code } = cause as NodeJS.ErrnoException;
+  const message = `cannot write into ${tmpdir()} (${code ?? "failed"}): set TMPDIR to a folder that can be written`;
+  throw new GateError("state_unusable", message, { cause });
 }
 
 export type DemoAddresses = {
@@ -48,13 +56,16 @@ export type DemoAddresses = {
   readonly upstreamUrl: string;
 };
 
-/** @param nowMs Milliseconds since 1970: what the closed hours are reckoned from. */
+/**
+ * @param nowMs Milliseconds since 1970: what the closed hours are reckoned from.
+ * @throws GateError `state_unusable` when it cannot be written.
+ */
 export async function writeDemoConfig(
   folder: DemoFolder,
   addresses: DemoAddresses,
   nowMs: number,
 ): Promise<void> {
-  await writeFile(folder.config, demoConfig(addresses, nowMs), { mode: 0o600 });
+  await writeFile(folder.config, demoConfig(addresses, nowMs), { mode: 0o600 }).catch(refuse);
 }
 
 function demoConfig({ gatePort, issuerUrl, upstreamUrl }: DemoAddresses, nowMs: number): string {
