@@ -8,7 +8,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { GateError } from "../errors.ts";
+import { type Finding, GateError } from "../errors.ts";
 
 export type QuickOptions = {
   readonly upstream?: string;
@@ -18,22 +18,60 @@ export type QuickOptions = {
   readonly listen?: string;
 };
 
-export type QuickConfig = AsyncDisposable & { readonly file: string };
+export type QuickConfig = AsyncDisposable & {
+  readonly file: string;
+  /** Its text. */
+  readonly text: string;
+};
 
 /**
  * @returns The file, in a private folder that goes when it is disposed.
- * @throws GateError `usage_wrong` when a flag is missing or not `claim=value`.
+ * @throws GateError `usage_wrong` when a flag is missing or not `claim=value`;
+ *   `state_unusable` where there is no place for temporary files.
  */
 export async function writeQuickConfig(options: QuickOptions): Promise<QuickConfig> {
   const text = stringify(quickConfig(options));
-  const folder = await mkdtemp(join(tmpdir(), "claimgate-"));
-  await mkdir(join(folder, "policies"));
+  const folder = await mkdtemp(join(tmpdir(), "claimgate-")).catch(refuseFolder);
+  const remove = () => rm(folder, { recursive: true, force: true });
   const file = join(folder, "claimgate.yaml");
-  await writeFile(file, text, { mode: 0o600 });
-  return {
-    file,
-    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
-  };
+  try {
+    await mkdir(join(folder, "policies"));
+    await writeFile(file, text, { mode: 0o600 });
+  } catch (cause) {
+    await remove();
+    return refuseFolder(cause);
+  }
+  return { file, text, [Symbol.asyncDispose]: remove };
+}
+
+function refuseFolder(cause: unknown): never {
+  const { code } = cause as NodeJS.ErrnoException;
+  const message = `cannot write into ${tmpdir()} (${code ?? "failed"}): set TMPDIR to a folder that can be written`;
+  throw new GateError("state_unusable", message, { cause });
+}
+
+/** Where in the written file a value stands, and the flag that it came from. */
+const FLAGS: readonly (readonly [RegExp, string])[] = [
+  [/^listen:/u, "--listen"],
+  [/^ {4}issuer:/u, "--issuer"],
+  [/^ {4}audiences:/u, "--audience"],
+  [/^ {6}- (?!require-claim:)/u, "--audience"],
+  [/^ {4}upstream:/u, "--upstream"],
+];
+
+/**
+ * Whoever typed flags knows of no file: a finding is told with the flag that it is about.
+ *
+ * @param findings Of the written file. @param text The file's.
+ */
+export function asUsage(findings: readonly Finding[], text: string): GateError {
+  const lines = text.split("\n");
+  const told = findings.map(({ line, message, fix }) => {
+    const source = lines[line - 1] ?? "";
+    const flag = FLAGS.find(([pattern]) => pattern.test(source))?.[1] ?? "--require";
+    return `${flag}: ${message}${fix === undefined ? "" : ` (${fix})`}`;
+  });
+  return new GateError("usage_wrong", told.join("\nclaimgate: "));
 }
 
 /** The configuration as the file would say it. */

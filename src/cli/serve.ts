@@ -10,7 +10,7 @@ import { raiseConnectionLimit } from "../proxy/connection-limit.ts";
 import { createLog, type Log, type LogLevel } from "../telemetry/log.ts";
 import { openSink } from "../telemetry/sink.ts";
 import { hasColour } from "./paint.ts";
-import { type QuickOptions, writeQuickConfig } from "./quick-config.ts";
+import { asUsage, type QuickOptions, writeQuickConfig } from "./quick-config.ts";
 import { logFault, type RunningGate, startGate } from "./start-gate.ts";
 
 type ServeFlags = QuickOptions & { readonly config?: string };
@@ -46,6 +46,9 @@ async function serve(flags: ServeFlags): Promise<void> {
     environment: process.env,
     openLog: openServeLog,
     now: Date.now,
+  }).catch((fault: unknown) => {
+    const isAboutFlags = fault instanceof GateError && fault.code === "config_invalid";
+    throw quick && isAboutFlags ? asUsage(fault.findings, quick.text) : fault;
   });
   const { log } = running.gate;
   // One request's broken callback must not end everybody else's.
