@@ -96,13 +96,16 @@ type Excerpt = { readonly source: string; readonly indent: string; readonly mark
 function excerptOf(lines: readonly string[], line: number, column: number): Excerpt | undefined {
   const whole = lines[line - 1];
   if (whole === undefined || whole.trim() === "") return undefined;
-  const at = Math.min(Math.max(column - 1, 0), whole.length);
+  const given = Math.min(Math.max(column - 1, 0), whole.length);
+  // Who knows the line alone gives its beginning: the mark belongs under the first word.
+  const at = Math.max(given, whole.length - whole.trimStart().length);
   const start = at > LEAD ? at - LEAD : 0;
-  const shown = visible(whole.slice(start, start + WIDTH).replaceAll("\t", " "));
+  const end = whole.length > start + WIDTH ? start + WIDTH - 1 : whole.length;
+  const shown = visible(whole.slice(start, end).replaceAll("\t", " "));
   const before = shown.slice(0, at - start);
   const word = /^(?:"[^"]*"|'[^']*'|[\w./*-]+)/u.exec(shown.slice(at - start))?.[0] ?? "^";
   return {
-    source: shown,
+    source: end < whole.length ? `${shown}…` : shown,
     indent: " ".repeat(Bun.stringWidth(before)),
     mark: "^".repeat(Math.max(1, Bun.stringWidth(word))),
   };

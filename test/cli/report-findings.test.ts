@@ -63,6 +63,18 @@ describe("formatFindings()", () => {
     );
   });
 
+  test("marks the first word of a line of which no column is known", async () => {
+    expect(await shown("  - name: home\n", [{ column: 1 }])).toContain("\n     |   ^\n");
+    expect(await shown('    { name: "x" }\n', [{ column: 1 }])).toContain("\n     |     ^\n");
+  });
+
+  test("says that a line goes on", async () => {
+    const [, cut] = (await shown(`a: ${"b".repeat(200)}\n`, [{}])).split("\n");
+    expect(cut).toBe(`   1 | a: ${"b".repeat(86)}…`);
+    const [, whole] = (await shown(`a: ${"b".repeat(87)}\n`, [{}])).split("\n");
+    expect(whole).toBe(`   1 | a: ${"b".repeat(87)}`);
+  });
+
   test("cuts a long line to the part around the place", async () => {
     const source = `${"a".repeat(500)} here ${"b".repeat(500)}\n`;
     const lines = (await shown(source, [{ column: 502 }])).split("\n");
