@@ -6,6 +6,7 @@
 import { Command, CommanderError } from "commander";
 import { checkCommand } from "./cli/check.ts";
 import { demoCommand } from "./cli/demo.ts";
+import { explainCommand } from "./cli/explain.ts";
 import { idpCommand } from "./cli/idp.ts";
 import { initCommand } from "./cli/init.ts";
 import { reportFindings } from "./cli/report-findings.ts";
@@ -30,6 +31,7 @@ const COMMANDS = [
   tokenCommand,
   idpCommand,
   schemaCommand,
+  explainCommand,
   versionCommand,
 ];
 
@@ -62,4 +64,15 @@ function report(fault: unknown): number {
   return DOES_NOT_HOLD.has(fault.code) ? EXIT_DOES_NOT_HOLD : EXIT_FAULT;
 }
 
+/** Not an uncaught fault with its stack: a reader that has left, as `head` does, is none at all. */
+function onClosedOutput(fault: NodeJS.ErrnoException): void {
+  if (fault.code === "EPIPE") return;
+  console.error(`claimgate: cannot write the output: ${fault.code ?? "failed"}`);
+  process.exitCode = EXIT_FAULT;
+}
+
+// Results alone are on stdout: what a policy prints must not end up within them.
+for (const name of ["log", "info", "debug"] as const) console[name] = console.error;
+process.stdout.on("error", onClosedOutput);
+process.stderr.on("error", onClosedOutput);
 await run(process.argv.slice(2));
