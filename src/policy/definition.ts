@@ -118,7 +118,7 @@ export type Expectation =
   | `deny ${string}`
   | { readonly allow: { readonly headers: Readonly<Record<string, string>> } };
 
-/** An example that must hold: run by `claimgate test`, and before a policy is put in force. */
+/** An example that must hold: run by `claimgate check`, and before a policy is put in force. */
 export type PolicyCase<C extends TSchema = Nothing, O extends TSchema = Nothing> = {
   readonly name: string;
   /** What the configuration would say; defaults are filled in. */

@@ -45,9 +45,9 @@ export async function writeTypes(stateFolder: string): Promise<TypesOnDisk> {
   } catch (cause) {
     // Another process may have been faster; what it laid down is as good.
     if ((await readIfThere(stamp)) !== version) {
-      throw new GateError("state_unusable", `cannot write the types of policies to ${folder}`, {
-        cause,
-      });
+      const { code } = cause as NodeJS.ErrnoException;
+      const message = `cannot write the types of policies to ${folder} (${code ?? "failed"})`;
+      throw new GateError("state_unusable", message, { cause });
     }
   } finally {
     for (const left of [fresh, former]) await rm(left, { recursive: true, force: true });
