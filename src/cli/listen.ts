@@ -11,6 +11,7 @@ import { GateError } from "../errors.ts";
 import { answerDenial } from "../gate/denial.ts";
 import { handle } from "../gate/handle.ts";
 import type { Connection } from "../gate/inquire.ts";
+import { idleSeconds } from "../gate/patience.ts";
 import type { Gate } from "../gate/site.ts";
 import { isLoopbackHost } from "../lib/host.ts";
 import { type TunnelData, tunnelHandlers } from "../proxy/tunnel.ts";
@@ -48,8 +49,6 @@ export type TlsMaterial = {
 
 /** Bytes; above our own bounds, so that what is too large gets our 414 or 431 and not a bare one. */
 const PARSER_HEADER_LIMIT = 64 * 1024;
-/** Bun's own bound on an idle connection; longer ones are event streams and tunnels, which have none. */
-const IDLE_LIMIT_SECONDS = 255;
 
 /** @throws GateError `state_unusable` when a file cannot be read. */
 export async function readTls(tls: TlsConfig): Promise<TlsMaterial> {
@@ -108,7 +107,7 @@ export async function listen(
         ? { unix: address.path }
         : { hostname: address.hostname, port, reusePort }),
       development: false,
-      idleTimeout: Math.min(IDLE_LIMIT_SECONDS, Math.ceil(config.http.idleTimeoutMs / 1000)),
+      idleTimeout: idleSeconds(config.http.idleTimeoutMs),
       // Our own bound (`http.maxBodySize`) answers as every other denial does.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       fetch: app.fetch,

@@ -14,6 +14,7 @@ import type { Denial } from "../types.ts";
 import { type Approval, decide } from "./decide.ts";
 import { answerDenial } from "./denial.ts";
 import { type Connection, type ReadInquiry, readInquiry } from "./inquire.ts";
+import { openPatience } from "./patience.ts";
 import { recordDecision, recordMalformed } from "./record.ts";
 import { answerReserved, RESERVED_PREFIX } from "./reserved.ts";
 import type { Gate, Route, Site } from "./site.ts";
@@ -111,6 +112,11 @@ async function pass(
   if (!headers.ok)
     return err({ status: 400, code: "request_malformed", reason: headers.error.reason });
 
+  const { idleTimeoutMs } = site.config.http;
+  const { timeoutMs } = route.config;
+  const setIdleLimit = (seconds: number) => server.timeout(request, seconds);
+  const patience =
+    timeoutMs < idleTimeoutMs ? undefined : openPatience(setIdleLimit, idleTimeoutMs);
   const job = {
     request,
     upstream,
@@ -118,12 +124,11 @@ async function pass(
     headers: headers.value,
     plan: route.headerPlan,
     requestId: inquiry.id,
-    timeoutMs: route.config.timeoutMs,
+    timeoutMs,
     maxBodyBytes: site.config.http.maxBodyBytes,
-    holdOpen: () => server.timeout(request, 0),
+    holdOpen: patience?.holdOpen ?? (() => setIdleLimit(0)),
+    patience,
   };
-  // An answer may take longer to begin than a connection may otherwise be idle.
-  if (job.timeoutMs >= site.config.http.idleTimeoutMs) job.holdOpen();
   try {
     return await (asksForTunnel(request) ? openTunnel(job, server) : forward(job));
   } catch (fault) {
@@ -131,6 +136,8 @@ async function pass(
     const fields = { requestId: inquiry.id, route: route.config.name, cause: causeOf(fault) };
     gate.log.event("warn", denial.code, (fault as GateError).message, fields);
     return err(denial);
+  } finally {
+    patience?.end();
   }
 }
 

@@ -13,6 +13,9 @@ import { type MeteredBody, meterBody } from "./body.ts";
 /** A limit is noticed as late as this, a client's going twice as late. */
 const SWEEP_MS = 50;
 
+/** Told whom we wait for while the body is on its way. */
+export type Patience = { readonly forUpstream: () => void; readonly forClient: () => void };
+
 export type Ending = "body_exceeded" | "timed_out" | "client_gone";
 
 const underWay = new Set<Exchange>();
@@ -43,7 +46,7 @@ export class Exchange {
    *
    * @param timeoutMs Until the answer begins, without time spent waiting for the client's body.
    */
-  constructor(request: Request, timeoutMs: number, maxBodyBytes: number) {
+  constructor(request: Request, timeoutMs: number, maxBodyBytes: number, patience?: Patience) {
     this.#request = request;
     this.#timeoutMs = timeoutMs;
     this.#deadlineMs = performance.now() + timeoutMs;
@@ -51,9 +54,11 @@ export class Exchange {
       this.body = meterBody(request.body, maxBodyBytes, {
         onExceeded: () => this.#end("body_exceeded"),
         onWait: () => {
+          patience?.forClient();
           this.#deadlineMs = Number.POSITIVE_INFINITY;
         },
         onProgress: () => {
+          patience?.forUpstream();
           this.#deadlineMs = performance.now() + this.#timeoutMs;
         },
       });

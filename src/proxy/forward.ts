@@ -8,7 +8,7 @@ import type { Denial } from "../types.ts";
 import { cleanAnswer, guardAnswer } from "./answer.ts";
 import { bodyTooLarge, checkAnnouncedBody } from "./body.ts";
 import { echo } from "./echo.ts";
-import { Exchange } from "./exchange.ts";
+import { Exchange, type Patience } from "./exchange.ts";
 import { answerToNobody, isNotConnected, timedOut, unreachable } from "./faults.ts";
 import type { HeaderPlan } from "./headers.ts";
 import { sendByNode } from "./node-request.ts";
@@ -29,6 +29,8 @@ export type ForwardJob = {
   readonly maxBodyBytes: number;
   /** Called for an event stream: the listener's idle timeout must not cut it. */
   readonly holdOpen: () => void;
+  /** Told whom we wait for, where the listener's idle timeout is to count for the client alone. */
+  readonly patience?: Patience | undefined;
 };
 
 /**
@@ -51,7 +53,7 @@ export async function forward(job: ForwardJob): Promise<Result<Response, Denial>
   const announced = checkAnnouncedBody(job.request, job.maxBodyBytes);
   if (!announced.ok) return announced;
 
-  const exchange = new Exchange(job.request, job.timeoutMs, job.maxBodyBytes);
+  const exchange = new Exchange(job.request, job.timeoutMs, job.maxBodyBytes, job.patience);
   try {
     return await exchangeWith(job, exchange);
   } finally {
