@@ -108,6 +108,10 @@ async function readConfig(content: FileContent, file: string, reading: Reading):
     ...(geo !== undefined && { geo }),
     issuers,
     routes: readRoutes(content, issuers, reading),
+    store: { kind: "sqlite", file: resolve(folder, "claimgate.db") },
+    revocation: { maxStalenessMs: 30_000, onStoreLoss: "refuse" },
+    audit: { claims: "declared", query: [], retainMs: 90 * 86_400_000 },
+    limits: { address: { limit: 600, perMs: 60_000, of: "failures" } },
     log: { level: content.log?.level ?? "info" },
     positionOf: source.positionOf,
   };

@@ -73,6 +73,38 @@ export type HeaderEdits = {
   readonly remove: readonly string[];
 };
 
+/** A token bucket: bursts up to `limit`, refilled evenly over `perMs`. */
+type RateConfig = { readonly limit: number; readonly perMs: number };
+
+export type RateLimitConfig = RateConfig & { readonly by: "subject" | "token" | "address" };
+
+/** What counts against an address: verifications that fail. */
+export type AddressLimitConfig = RateConfig & { readonly of: "failures" };
+
+export type StoreConfig =
+  | {
+      readonly kind: "sqlite";
+      /** Absolute; its folder was there. */
+      readonly file: string;
+    }
+  | {
+      readonly kind: "redis";
+      /** A secret: it may hold a password. Without our own `prefix` parameter. */
+      readonly url: string;
+      /** Before every key. */
+      readonly prefix: string;
+    };
+
+export type AuditConfig = {
+  /** `declared`: `sub`, and what the route's policies declare; or just these claims. */
+  readonly claims: "declared" | readonly string[];
+  /** Names of query parameters that are recorded; never one that a credential comes in. */
+  readonly query: readonly string[];
+  readonly retainMs: number;
+  /** Absolute path of a JSON-lines file besides the store; its folder was there. */
+  readonly file?: string;
+};
+
 export type RouteConfig = {
   readonly name: string;
   readonly match: {
@@ -100,6 +132,7 @@ export type RouteConfig = {
   readonly preserveHost: boolean;
   readonly timeoutMs: number;
   readonly ambiguousPaths: "refuse" | "allow";
+  readonly rateLimit?: RateLimitConfig;
   readonly path: YamlPath;
 };
 
@@ -135,6 +168,17 @@ export type Config = {
   readonly geo?: string;
   readonly issuers: readonly IssuerConfig[];
   readonly routes: readonly RouteConfig[];
+  readonly store: StoreConfig;
+  readonly revocation: {
+    /** How long a store that does not answer leaves the revocations known in memory good. */
+    readonly maxStalenessMs: number;
+    readonly onStoreLoss: "refuse" | "serve";
+  };
+  readonly audit: AuditConfig;
+  readonly limits: {
+    /** Absent where the owner switched it off. */
+    readonly address?: AddressLimitConfig;
+  };
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
   /** The place of a value, or of its nearest ancestor that is written. */
   readonly positionOf: (path: YamlPath) => Position;

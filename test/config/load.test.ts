@@ -73,6 +73,10 @@ routes:
           path: ["routes", 0],
         },
       ],
+      store: { kind: "sqlite", file: join(folder, "claimgate.db") },
+      revocation: { maxStalenessMs: 30_000, onStoreLoss: "refuse" },
+      audit: { claims: "declared", query: [], retainMs: 7_776_000_000 },
+      limits: { address: { limit: 600, perMs: 60_000, of: "failures" } },
       log: { level: "info" },
     });
   });
