@@ -14,6 +14,7 @@ const STACK_LIMIT = 4_000;
 /** Shorter values are in every text by chance, and tell nothing. */
 const REDACTED_FROM_LENGTH = 4;
 const REDACTED_LIMIT = 1_000;
+const LONG_WORD = 16;
 
 export function threw(policy: string, error: unknown, question: Question): Fault {
   const fault = { kind: "fault", policy, code: "threw" } as const;
@@ -44,6 +45,16 @@ function redact(text: string, values: readonly string[]): string {
   return values.reduce((rest, value) => rest.replaceAll(value, "[…]"), text);
 }
 
+/**
+ * A header's value, and what policies take out of one before they quote it: the token of
+ * `Bearer …`, one cookie of many. Of other headers only long words, which are never plain speech.
+ */
+function partsOf([name, value]: readonly [string, string]): string[] {
+  const words = value.split(/[\s,;]+/).flatMap((word) => [word, word.replace(/^[^=]*=/, "")]);
+  const isCredential = name === "authorization" || name === "cookie";
+  return [value, ...words.filter((word) => isCredential || word.length >= LONG_WORD)];
+}
+
 /** Every string or number that came with the request, the longest first. */
 function valuesOf({ token, inquiry }: Question): string[] {
   const values = new Set<string>();
@@ -51,7 +62,7 @@ function valuesOf({ token, inquiry }: Question): string[] {
     token.claims,
     token.subject,
     inquiry.query,
-    ...inquiry.headers.values(),
+    ...[...inquiry.headers].flatMap(partsOf),
   ];
   for (const [, value] of new URLSearchParams(inquiry.query)) waiting.push(value);
   while (waiting.length > 0 && values.size < REDACTED_LIMIT) {

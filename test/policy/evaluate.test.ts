@@ -222,6 +222,22 @@ describe("faults", () => {
     expect(JSON.stringify(verdict)).not.toContain("wonderland");
   });
 
+  test.each([
+    ["authorization", "Bearer secret-token.part", ".slice(7)"],
+    ["x-token", "Bearer secret-token.part", ".slice(7)"],
+    ["cookie", "theme=dark; sid=secret-token; last=1", '.split("sid=")[1]'],
+    ["cookie", "theme=dark; sid=secret-token==", '.split("; ")[1]'],
+  ])("a policy that quotes a piece of %s: %s", async (name, value, take) => {
+    const { inquiry, ...rest } = question();
+    const headers = new Headers({ [name]: value });
+    const { verdict } = await ask(
+      `evaluate({ request }) { throw new Error("not " + request.headers.get("${name}")${take}); }`,
+      { ...rest, inquiry: { ...inquiry, headers } },
+    );
+    expect(verdict).toMatchObject({ kind: "fault", code: "threw" });
+    expect(JSON.stringify(verdict)).not.toContain("secret-token");
+  });
+
   test.each(["throw null", "throw 'text'", "return Promise.reject(7)", "return Promise.reject()"])(
     "%s is a fault too",
     async (statement) => {
