@@ -1,14 +1,19 @@
 /**
  * The only file that knows `Bun.ModuleGraph`, which is experimental: loads modules of a policy
  * folder afresh, apart from every former set, and runs their code so that what it opens, and
- * what it throws later, is the graph's and not the gate's.
+ * what it throws later, is the graph's and not the gate's. A loop at the top level of a module
+ * is cut: it would hold up every request of a gate that only wanted to reload.
  *
  * @module
  */
+import { runGuarded } from "./guard.ts";
 import * as sdk from "./sdk.ts";
 
 export type PolicyGraph = {
-  /** @returns The module's default export; rejects with whatever loading it threw. */
+  /**
+   * @returns The module's default export; rejects with whatever loading it threw, or when its
+   *   top level does not end.
+   */
   load(file: string): Promise<unknown>;
   /** Calls `task` in the graph's context, also after `dispose()`. */
   run<T>(task: () => T): T;
@@ -22,7 +27,7 @@ export type PolicyGraph = {
 
 /** @param onStray Told of errors that no evaluation waits for: a timer's, a promise nobody awaits. */
 export function openGraph(onStray: (error: unknown) => void): PolicyGraph {
-  registerSdk();
+  registerModules();
   const graph = new Bun.ModuleGraph({ onError: (error) => onStray(error) });
   let inFlight = 0;
   let state: "open" | "retired" | "disposed" = "open";
@@ -33,7 +38,7 @@ export function openGraph(onStray: (error: unknown) => void): PolicyGraph {
     graph.dispose();
   };
   return {
-    load: async (file) => (await graph.import(file)).default,
+    load: (file) => loadModule(graph, file),
     run: (task) => (state === "disposed" ? latecomers() : graph).run(task),
     begin() {
       inFlight++;
@@ -47,6 +52,33 @@ export function openGraph(onStray: (error: unknown) => void): PolicyGraph {
       settle();
     },
   };
+}
+
+/** Requests wait meanwhile: what a module does when it is loaded takes milliseconds. */
+const TOP_LEVEL_LIMIT_MS = 2_000;
+
+async function loadModule(graph: Bun.ModuleGraph, file: string): Promise<unknown> {
+  // Only what is synchronous can be cut, and `import()` never is; the graph's own require is.
+  const { default: require } = await graph.import<{ default: NodeJS.Require }>(LOADER);
+  let module: { readonly default?: unknown } | undefined;
+  let isAsync = false;
+  const load = () => {
+    try {
+      module = require(file);
+    } catch (error) {
+      isAsync = isAwaiting(error);
+      if (!isAsync) throw error;
+    }
+  };
+  if (graph.run(() => runGuarded(load, TOP_LEVEL_LIMIT_MS)) === "cut") {
+    throw new Error(`its top level has not ended within ${TOP_LEVEL_LIMIT_MS / 1_000} s`);
+  }
+  return (isAsync ? await graph.import(file) : module)?.default;
+}
+
+/** A module that awaits at its top level, which `require()` refuses before it runs. */
+function isAwaiting(error: unknown): boolean {
+  return error instanceof TypeError && error.message.startsWith("require() async module");
 }
 
 let shared: Bun.ModuleGraph | undefined;
@@ -66,16 +98,21 @@ export function reportStray(error: unknown): void {
   console.error(`claimgate: policy code failed outside its evaluation: ${what.slice(0, 2_000)}`);
 }
 
+/** Gives a graph's own `require` away. */
+const LOADER = "claimgate:loader";
+
 let registered = false;
 
 /** Modules that a graph loads find the SDK under its name, whatever lies on disk. */
-function registerSdk(): void {
+function registerModules(): void {
   if (registered) return;
   registered = true;
   Bun.plugin({
     name: "claimgate-sdk",
     setup(build) {
       build.module("claimgate", () => ({ exports: { ...sdk }, loader: "object" }));
+      const contents = "export default import.meta.require;";
+      build.module(LOADER, () => ({ contents, loader: "js" }));
     },
   });
 }

@@ -91,6 +91,13 @@ describe("loadPolicies()", () => {
     expect(ask("b")).toMatchObject({ verdict: { code: "n2" } });
   });
 
+  test("a policy may await at its top level", async () => {
+    await using folder = await policyFolder({
+      "door.ts": `${ALLOWS}\nawait new Promise((done) => setTimeout(done, 1));`,
+    });
+    expect((await loaded(folder.path)).policies.has("door")).toBe(true);
+  });
+
   test("a link within the folder is followed, as in a ConfigMap", async () => {
     await using folder = await policyFolder({ "..2026/staff.ts": ALLOWS });
     await symlink("..2026", join(folder.path, "..data"));
@@ -161,6 +168,20 @@ describe("findings of loadPolicies()", () => {
     });
     expect(found).toMatchObject([{ code: "policy_threw", file: "_helper.ts", line: 3 }]);
     expect(found[0]?.message).toContain("TypeError: no such thing");
+  });
+
+  test("a loop at the top level is cut, in a helper too", async () => {
+    await using folder = await policyFolder({
+      "door.ts": `import { open } from "./_state.ts"; import { allow, definePolicy } from "claimgate";
+        export default definePolicy({ description: "d", evaluate: () => allow({ headers: { a: open } }) });`,
+      "_state.ts": 'export const open = "yes"; for (;;) {}',
+    });
+    expect(await loadPolicies(folder.path)).toMatchObject({
+      ok: false,
+      error: [
+        { code: "policy_threw", message: expect.stringContaining("has not ended within 2 s") },
+      ],
+    });
   });
 
   test("what the SDK throws has the place of the call", async () => {
