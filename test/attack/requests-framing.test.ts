@@ -15,6 +15,7 @@ const post = (lines: readonly string[], body = "") => ({
 });
 const get = (...lines: readonly string[]) => ({ target: "/public/x", lines });
 const CHUNKED = "Transfer-Encoding: chunked";
+const TRAILED = "/admin/trailed";
 const INNER = requestBytes({ target: "/admin/x" });
 
 describe("lengths", () => {
@@ -98,7 +99,7 @@ describe("chunks", () => {
     const before = upstream.seen.length;
     const body = "1\r\na\r\n0\r\nX-User: root\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n";
     const lines = [CHUNKED, "Trailer: X-User", bearer(token())];
-    const shot = { method: "POST", target: "/admin/x", lines, body };
+    const shot = { method: "POST", target: TRAILED, lines, body };
     expect([200, 400]).toContain((await shoot(gate, shot)).status);
     for (const { headers } of upstream.seen.slice(before)) {
       expect(headers.get("x-user")).toBe("alice-3f9c1d");
@@ -109,6 +110,10 @@ describe("chunks", () => {
 });
 
 describe("a request within a request", () => {
+  // The request with the trailer may reach the upstream after its client was refused.
+  const arrived = (seen: readonly { target: string }[]) =>
+    seen.map(({ target }) => target).filter((target) => target !== TRAILED);
+
   const smuggled: readonly (readonly [string, string])[] = [
     ["after no body", requestBytes(post(["Content-Length: 0"])) + INNER],
     ["after a GET", requestBytes(get()) + INNER],
@@ -131,7 +136,7 @@ describe("a request within a request", () => {
     const { raw } = await rawRequest(gate.port, bytes, { until: "closed", limitMs: 300 });
     const statuses = [...raw.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status));
     expect(statuses.filter((status) => status !== 100).slice(1)).not.toContain(200);
-    const targets = upstream.seen.slice(before).map(({ target }) => target);
+    const targets = arrived(upstream.seen.slice(before));
     expect(targets.filter((target) => target !== "/public/x")).toEqual([]);
     expect(targets.length).toBeLessThanOrEqual(1);
   });
