@@ -90,6 +90,27 @@ export type PolicyOutcome = {
   readonly shadow: boolean;
 };
 
+/** An obligation of a policy's allow: how often those who share a bucket may pass. */
+export type RateLimit = {
+  /** The policy that asks for it: its limits are its own, over all routes it guards. */
+  readonly policy: string;
+  /** As many at once; refilled evenly over `perMs`. */
+  readonly limit: number;
+  readonly perMs: number;
+  /** Who shares a bucket. */
+  readonly by: "subject" | "token" | "address" | { readonly key: string };
+};
+
+/** Where the one who asks stands with a limit. */
+export type LimitStanding = {
+  readonly limit: number;
+  readonly remaining: number;
+  /** Until more is available. */
+  readonly resetSeconds: number;
+  /** In which an empty bucket is full again. */
+  readonly windowSeconds: number;
+};
+
 export type DenialCode =
   | "request_malformed"
   | "token_missing"
@@ -104,10 +125,12 @@ export type DenialCode =
   | "method_not_allowed"
   | "too_large"
   | "method_unsupported"
+  | "rate_limited"
   | "upstream_unreachable"
   | "upstream_timeout"
   | "internal_fault"
   | "keys_unavailable"
+  | "store_unavailable"
   | "overloaded";
 
 /** A decision not to forward: a value, never an exception. */
@@ -124,4 +147,8 @@ export type Denial = {
   readonly challenge?: Challenge;
   /** Methods for the `Allow` field of a 405. */
   readonly allow?: readonly string[];
+  /** For `Retry-After`: whole, at least 1. */
+  readonly retryAfterSeconds?: number;
+  /** Of a 429: the limit that refused. */
+  readonly rateLimit?: LimitStanding;
 };

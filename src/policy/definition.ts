@@ -16,6 +16,22 @@ export type Allow = {
   readonly verdict: "allow";
   /** Set on the request to the upstream, if the whole route allows. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** How often this may be allowed, if the whole route allows. */
+  readonly rateLimit?: PolicyRateLimit;
+};
+
+/** A token bucket: as many as `limit` at once, refilled evenly; who is refused takes nothing. */
+export type PolicyRateLimit = {
+  /** Whole, from 1 to 1,000,000. */
+  readonly limit: number;
+  /** A duration as the configuration writes it, up to 31 days: `1s`, `1m`, `24h`. */
+  readonly per: string;
+  /**
+   * Who shares a bucket: all tokens of a subject, one token, a client's address, or whoever gets
+   * the same key (up to 512 characters). Each policy has buckets of its own, over all the routes
+   * it guards.
+   */
+  readonly by: "subject" | "token" | "address" | { readonly key: string };
 };
 
 export type Deny = {

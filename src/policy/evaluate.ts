@@ -9,7 +9,7 @@
  * @module
  */
 import type { TSchema } from "@sinclair/typebox";
-import type { PolicyOutcome } from "../types.ts";
+import type { PolicyOutcome, RateLimit } from "../types.ts";
 import type { Leaf, Node, Program } from "./compose.ts";
 import type { PolicyInput } from "./definition.ts";
 import { threw, timedOut } from "./fault.ts";
@@ -156,13 +156,19 @@ class Asking {
 
   #walkEvery(nodes: readonly Node[]): Answer | undefined {
     let headers = NO_HEADERS;
+    let rateLimits: readonly RateLimit[] | undefined;
     for (const node of nodes) {
       const answer = this.#walk(node);
       if (answer === undefined) return undefined;
       if (node.neutral) continue;
       if (answer.kind !== "allow") return answer;
       headers = merged(headers, answer.headers);
+      if (answer.rateLimits !== undefined) {
+        rateLimits =
+          rateLimits === undefined ? answer.rateLimits : [...rateLimits, ...answer.rateLimits];
+      }
     }
+    if (rateLimits !== undefined) return { kind: "allow", headers, rateLimits };
     return headers === NO_HEADERS ? ALLOW : { kind: "allow", headers };
   }
 
@@ -258,9 +264,10 @@ function merged(
 /** The answer without what only the tree needs. */
 function concluded(answer: Answer): Verdict {
   if (answer.kind === "allow") {
-    return answer.headers === NO_HEADERS
-      ? ALLOW
-      : { kind: "allow", headers: encoded(answer.headers) };
+    const { headers, rateLimits } = answer;
+    if (rateLimits === undefined && headers === NO_HEADERS) return ALLOW;
+    const own = headers === NO_HEADERS ? headers : encoded(headers);
+    return { kind: "allow", headers: own, ...(rateLimits && { rateLimits }) };
   }
   const { own: _own, instead: _instead, ...verdict } = answer;
   return verdict;

@@ -6,7 +6,7 @@
 import { type Static, type TObject, type TSchema, Type } from "@sinclair/typebox";
 import { createRangeMatcher } from "../lib/cidr.ts";
 import { parseDuration } from "../lib/duration.ts";
-import type { Allow, Challenge, Deny, PolicyDefinition } from "./definition.ts";
+import type { Allow, Challenge, Deny, PolicyDefinition, PolicyRateLimit } from "./definition.ts";
 
 export type {
   Expectation,
@@ -14,6 +14,7 @@ export type {
   PolicyClient,
   PolicyDefinition,
   PolicyInput,
+  PolicyRateLimit,
   PolicyRequest,
   PolicyToken,
   PolicyVerdict,
@@ -55,11 +56,20 @@ const ALLOW: Allow = Object.freeze({ verdict: "allow" });
  * Lets the request pass this policy.
  *
  * @param obligations `headers` are set on the request to the upstream. Of two policies that set
- *   one header the later wins, and the route's identity headers win over both.
+ *   one header the later wins, and the route's identity headers win over both. `rateLimit` says
+ *   how often it may be: beyond that the answer is 429. Those of several policies all apply.
  */
-export function allow(obligations?: { headers?: Readonly<Record<string, string>> }): Allow {
-  const headers = obligations?.headers;
-  return headers === undefined ? ALLOW : { verdict: "allow", headers };
+export function allow(obligations?: {
+  headers?: Readonly<Record<string, string>>;
+  rateLimit?: PolicyRateLimit;
+}): Allow {
+  const { headers, rateLimit } = obligations ?? {};
+  if (headers === undefined && rateLimit === undefined) return ALLOW;
+  return {
+    verdict: "allow",
+    ...(headers !== undefined && { headers }),
+    ...(rateLimit !== undefined && { rateLimit }),
+  };
 }
 
 /**

@@ -4,11 +4,17 @@
  *
  * @module
  */
-import type { Challenge } from "../types.ts";
+import { parseDuration } from "../lib/duration.ts";
+import type { Challenge, RateLimit } from "../types.ts";
 
 /** The answer of one policy, or of a whole route's. */
 export type Verdict =
-  | { readonly kind: "allow"; readonly headers: Readonly<Record<string, string>> }
+  | {
+      readonly kind: "allow";
+      readonly headers: Readonly<Record<string, string>>;
+      /** Absent where there are none. */
+      readonly rateLimits?: readonly RateLimit[];
+    }
   | {
       readonly kind: "deny";
       readonly policy: string;
@@ -38,6 +44,10 @@ const HEADER_VALUE_LIMIT = 8_192;
 /** Printable ASCII without space, quote and backslash: RFC 6749 §3.3, and safe in a quoted string. */
 const CHALLENGE_WORD = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 const CHALLENGE_WORDS_LIMIT = 32;
+/** With `RATE_WINDOW_LIMIT_MS`, the most for which counting stays exact. */
+const RATE_LIMIT = 1_000_000;
+const RATE_WINDOW_LIMIT_MS = 31 * 86_400_000;
+const RATE_KEY_LIMIT = 512;
 
 /** Fields that a policy may not set, each with the rule that says so. */
 const RESERVED_HEADERS: ReadonlySet<string> = new Set([
@@ -86,7 +96,7 @@ function readAnswer(policy: string, answer: unknown): Verdict | string {
   }
   switch (answer.verdict) {
     case "allow":
-      return readAllow(answer);
+      return readAllow(policy, answer);
     case "deny":
       return readDeny(policy, answer);
     case "challenge":
@@ -100,10 +110,18 @@ function isAnswer(answer: unknown): answer is Answer {
   return typeof answer === "object" && answer !== null && !Array.isArray(answer);
 }
 
-const ALLOW: Verdict = Object.freeze({ kind: "allow", headers: NO_HEADERS });
+type Allowed = Extract<Verdict, { kind: "allow" }>;
 
-function readAllow({ headers }: Answer): Verdict | string {
-  if (headers === undefined) return ALLOW;
+const ALLOW: Allowed = Object.freeze({ kind: "allow", headers: NO_HEADERS });
+
+function readAllow(policy: string, { headers, rateLimit }: Answer): Verdict | string {
+  const read = headers === undefined ? ALLOW : readHeaders(headers);
+  if (typeof read === "string" || rateLimit === undefined) return read;
+  const limit = readRateLimit(policy, rateLimit);
+  return typeof limit === "string" ? limit : { ...read, rateLimits: [limit] };
+}
+
+function readHeaders(headers: unknown): Allowed | string {
   if (typeof headers !== "object" || headers === null || headers instanceof Headers) {
     return "headers must be a plain object of strings";
   }
@@ -125,6 +143,24 @@ function headerProblem(name: string, value: unknown): string | undefined {
   if (typeof value !== "string") return `header ${name} must be a string`;
   if (value.length > HEADER_VALUE_LIMIT) return `header ${name} is too long`;
   return CONTROL.test(value) ? `header ${name} holds control characters` : undefined;
+}
+
+function readRateLimit(policy: string, rateLimit: unknown): RateLimit | string {
+  if (!isAnswer(rateLimit)) return "rateLimit must be an object of limit, per and by";
+  const { limit, per, by } = rateLimit;
+  if (typeof limit !== "number" || !Number.isInteger(limit) || limit < 1 || limit > RATE_LIMIT) {
+    return `rateLimit.limit must be a whole number from 1 to ${RATE_LIMIT}`;
+  }
+  const perMs = typeof per === "string" ? parseDuration(per) : undefined;
+  if (perMs === undefined || perMs < 1 || perMs > RATE_WINDOW_LIMIT_MS) {
+    return "rateLimit.per must be a duration such as 1m, up to 31d";
+  }
+  if (by === "subject" || by === "token" || by === "address") return { policy, limit, perMs, by };
+  const key = isAnswer(by) ? by.key : undefined;
+  if (typeof key !== "string" || key === "" || key.length > RATE_KEY_LIMIT) {
+    return "rateLimit.by must be subject, token, address or { key } with a string";
+  }
+  return { policy, limit, perMs, by: { key } };
 }
 
 function readDeny(policy: string, { code, detail }: Answer): Verdict | string {

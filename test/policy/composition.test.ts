@@ -3,12 +3,13 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { PolicyRef } from "../../src/config/resolved.ts";
 import { compile } from "../../src/policy/compose.ts";
-import { evaluate } from "../../src/policy/evaluate.ts";
+import { evaluate, type Verdict } from "../../src/policy/evaluate.ts";
 import { compiled, loaded, placeOf, policy, policyFolder, question, ref } from "./policy-folder.ts";
 
 /** What leaves answer. Each has a twin that answers later. */
 const ANSWERS: Readonly<Record<string, string>> = {
-  yes: 'allow({ headers: { ["X-" + options.n]: "1" } })',
+  yes: `allow({ headers: { ["X-" + options.n]: "1" },
+    rateLimit: { limit: 1 + options.n, per: "1m", by: "subject" } })`,
   no: 'deny("no_" + options.n)',
   ask: 'challenge({ acr: "acr" + options.n })',
   break: "undefined",
@@ -39,7 +40,7 @@ type Tree =
   | { shadow: Tree };
 
 /** The verdict in one word and the policies asked, in order; "-" before those under shadow. */
-type Told = { verdict: string; headers: string[]; asked: string[] };
+type Told = { verdict: string; headers: string[]; limits: string[]; asked: string[] };
 
 function toRef(tree: Tree): PolicyRef {
   if ("leaf" in tree) return ref(tree.leaf, { n: tree.n });
@@ -118,8 +119,15 @@ async function told(tree: Tree): Promise<Told> {
   return {
     verdict: verdict.kind + code,
     headers: verdict.kind === "allow" ? Object.keys(verdict.headers).sort() : [],
+    limits: limitsOf(verdict).sort(),
     asked: outcomes.map(({ name, shadow }) => `${shadow ? "-" : ""}${name}`),
   };
+}
+
+/** As the header of the same answer is called: every `yes` sets both. */
+function limitsOf(verdict: Verdict): string[] {
+  if (verdict.kind !== "allow") return [];
+  return (verdict.rateLimits ?? []).map(({ limit }) => `X-${limit - 1}`);
 }
 
 const names = [...Object.keys(ANSWERS).flatMap((name) => [name, `${name}-later`]), "unfit"];
@@ -155,7 +163,7 @@ describe("composition", () => {
       const asked: string[] = [];
       const { verdict, headers } = reference(tree, asked, "");
       const own = verdict === "allow" ? headers.sort() : [];
-      expect(await told(tree)).toEqual({ verdict, headers: own, asked });
+      expect(await told(tree)).toEqual({ verdict, headers: own, limits: own, asked });
       compared++;
     });
     await fc.assert(property, { numRuns: 1_500 });
@@ -201,7 +209,7 @@ describe("composition", () => {
     },
   );
 
-  test("headers count from the branches that carried the result only", async () => {
+  test("headers and limits count from the branches that carried the result only", async () => {
     const tree = numbered({
       all: [
         leaf("yes"),
@@ -210,7 +218,7 @@ describe("composition", () => {
         { shadow: leaf("yes") },
       ],
     });
-    expect((await told(tree)).headers).toEqual(["X-0", "X-3"]);
+    expect(await told(tree)).toMatchObject({ headers: ["X-0", "X-3"], limits: ["X-0", "X-3"] });
   });
 
   test("shadow is neither an allow in any, nor a denial in all", async () => {

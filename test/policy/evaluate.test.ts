@@ -78,6 +78,61 @@ describe("evaluate()", () => {
   });
 });
 
+describe("rate limits", () => {
+  test.each([
+    ['{ limit: 5, per: "1m", by: "subject" }', { limit: 5, perMs: 60_000, by: "subject" }],
+    ['{ limit: 1, per: "500ms", by: "token" }', { limit: 1, perMs: 500, by: "token" }],
+    [
+      '{ limit: 1e6, per: "31d", by: "address" }',
+      { limit: 1_000_000, perMs: 2_678_400_000, by: "address" },
+    ],
+    [
+      '{ limit: 2, per: "1s", by: { key: "export" } }',
+      { limit: 2, perMs: 1_000, by: { key: "export" } },
+    ],
+  ])("%s comes in normal form, with the policy's name", async (written, read) => {
+    const { verdict } = await ask(`evaluate: () => allow({ rateLimit: ${written} })`);
+    const rateLimits = [{ policy: "one", ...read }];
+    expect(verdict).toEqual({ kind: "allow", headers: {}, rateLimits } as never);
+  });
+
+  test("stand beside headers", async () => {
+    const { verdict } = await ask(
+      'evaluate: () => allow({ headers: { "X-A": "1" }, rateLimit: { limit: 5, per: "1m", by: "token" } })',
+    );
+    const rateLimits = [{ policy: "one", limit: 5, perMs: 60_000, by: "token" }] as const;
+    expect(verdict).toEqual({ kind: "allow", headers: { "X-A": "1" }, rateLimits });
+  });
+
+  test.each([
+    "5",
+    "null",
+    "[]",
+    '{ per: "1m", by: "subject" }',
+    '{ limit: 0, per: "1m", by: "subject" }',
+    '{ limit: -1, per: "1m", by: "subject" }',
+    '{ limit: 1.5, per: "1m", by: "subject" }',
+    '{ limit: "5", per: "1m", by: "subject" }',
+    '{ limit: 1000001, per: "1m", by: "subject" }',
+    '{ limit: NaN, per: "1m", by: "subject" }',
+    '{ limit: 5, by: "subject" }',
+    '{ limit: 5, per: 60, by: "subject" }',
+    '{ limit: 5, per: "0s", by: "subject" }',
+    '{ limit: 5, per: "0.5ms", by: "subject" }',
+    '{ limit: 5, per: "32d", by: "subject" }',
+    '{ limit: 5, per: "a minute", by: "subject" }',
+    '{ limit: 5, per: "1m" }',
+    '{ limit: 5, per: "1m", by: "everyone" }',
+    '{ limit: 5, per: "1m", by: {} }',
+    '{ limit: 5, per: "1m", by: { key: "" } }',
+    '{ limit: 5, per: "1m", by: { key: 7 } }',
+    '{ limit: 5, per: "1m", by: { key: "k".repeat(513) } }',
+  ])("%s is nonsense", async (rateLimit) => {
+    const { verdict } = await ask(`evaluate: () => allow({ rateLimit: ${rateLimit} })`);
+    expect(verdict).toMatchObject({ kind: "fault", policy: "one", code: "nonsense" });
+  });
+});
+
 describe("what a policy gets", () => {
   test("is what was asked about", async () => {
     const members = `evaluate({ claims, token, request, client, route, now }) {

@@ -16,6 +16,13 @@ describe("verdicts", () => {
       verdict: "allow",
       headers: { "X-A": "1" },
     });
+    const rateLimit = { limit: 5, per: "1m", by: { key: "exports" } };
+    expect(allow({ rateLimit })).toEqual({ verdict: "allow", rateLimit });
+    expect(allow({ headers: { "X-A": "1" }, rateLimit })).toEqual({
+      verdict: "allow",
+      headers: { "X-A": "1" },
+      rateLimit,
+    });
     expect(deny("no")).toEqual({ verdict: "deny", code: "no" });
     expect(deny("no", "why")).toEqual({ verdict: "deny", code: "no", detail: "why" });
     expect(challenge({ acr: "mfa", maxAge: 60 })).toEqual({
