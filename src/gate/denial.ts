@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Challenge, Denial, DenialCode } from "../types.ts";
+import type { Challenge, Denial, DenialCode, LimitStanding } from "../types.ts";
 import { denialPage, PAGE_HEADERS } from "./page.ts";
 
 /** One plain sentence a code, for people; the code itself is for machines. */
@@ -22,10 +22,12 @@ const TITLES: Readonly<Record<DenialCode, string>> = {
   method_not_allowed: "This method is not served here",
   too_large: "The request is too large",
   method_unsupported: "This method is not supported",
+  rate_limited: "Too many requests: try again a little later",
   upstream_unreachable: "The application behind the gate cannot be reached",
   upstream_timeout: "The application behind the gate does not answer",
   internal_fault: "The gate has a fault and stays closed",
   keys_unavailable: "The token cannot be verified at the moment",
+  store_unavailable: "The gate cannot tell at the moment whether the token still holds",
   overloaded: "The gate is overloaded",
 };
 
@@ -50,6 +52,10 @@ export function answerDenial(denial: Denial, requestId: string, accept: string |
     headers.set("WWW-Authenticate", bearerChallenge(code, denial.challenge));
   }
   if (denial.allow !== undefined) headers.set("Allow", denial.allow.join(", "));
+  if (denial.retryAfterSeconds !== undefined) {
+    headers.set("Retry-After", String(denial.retryAfterSeconds));
+  }
+  if (denial.rateLimit !== undefined) setRateLimit(headers, denial.rateLimit);
   if (prefersHtml(accept)) {
     for (const [name, value] of PAGE_HEADERS) headers.set(name, value);
     return new Response(denialPage({ status, code, title, requestId }), { status, headers });
@@ -57,6 +63,17 @@ export function answerDenial(denial: Denial, requestId: string, accept: string |
   headers.set("Content-Type", "application/problem+json");
   const problem = { type: `urn:claimgate:denial:${code}`, title, status, code, requestId };
   return new Response(`${JSON.stringify(problem)}\n`, { status, headers });
+}
+
+/**
+ * Tells a client where it stands with the limit that it is nearest to.
+ *
+ * @see https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+ */
+export function setRateLimit(headers: Headers, standing: LimitStanding): void {
+  const { limit, remaining, resetSeconds, windowSeconds } = standing;
+  headers.set("RateLimit-Policy", `"default";q=${limit};w=${windowSeconds}`);
+  headers.set("RateLimit", `"default";r=${remaining};t=${resetSeconds}`);
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc6750#section-3 */

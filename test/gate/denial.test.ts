@@ -64,6 +64,40 @@ describe("answerDenial() as problem details", () => {
   });
 });
 
+describe("answerDenial() of a limit", () => {
+  const rateLimit = { limit: 100, remaining: 0, resetSeconds: 30, windowSeconds: 60 };
+  const denial: Denial = { status: 429, code: "rate_limited", retryAfterSeconds: 30, rateLimit };
+
+  test("says when to come again, and what the limit is", async () => {
+    const response = answerDenial(denial, ID, null);
+    expect(response.headers.get("retry-after")).toBe("30");
+    expect(response.headers.get("ratelimit-policy")).toBe('"default";q=100;w=60');
+    expect(response.headers.get("ratelimit")).toBe('"default";r=0;t=30');
+    expect(response.headers.get("www-authenticate")).toBeNull();
+    expect(await response.json()).toEqual({
+      type: "urn:claimgate:denial:rate_limited",
+      title: "Too many requests: try again a little later",
+      status: 429,
+      code: "rate_limited",
+      requestId: ID,
+    });
+  });
+
+  test("says so beside a page, too", () => {
+    const { headers } = answerDenial(denial, ID, "text/html");
+    expect([headers.get("retry-after"), headers.get("ratelimit")]).toEqual([
+      "30",
+      '"default";r=0;t=30',
+    ]);
+  });
+
+  test("no other denial has such headers", () => {
+    const { headers } = answerDenial({ status: 503, code: "store_unavailable" }, ID, null);
+    const names = ["retry-after", "ratelimit", "ratelimit-policy"];
+    expect(names.filter((name) => headers.has(name))).toEqual([]);
+  });
+});
+
 describe("answerDenial() as a page", () => {
   test("shows the code, the id and the line for the operator, and loads nothing", async () => {
     const response = answerDenial({ status: 403, code: "policy_denied" }, ID, "text/html");
