@@ -20,6 +20,8 @@ export type Assembly = {
   /** By route name; absent for a route without policies. */
   readonly programs: ReadonlyMap<string, Program>;
   readonly cases: readonly CaseResult[];
+  /** Headers that policies set, as far as their cases tell. */
+  readonly policyHeaders: ReadonlySet<string>;
   readonly warnings: readonly Finding[];
 };
 
@@ -55,9 +57,13 @@ export async function assemble(
   }
 
   const used = usedPolicies(config.routes);
+  const policyHeaders = new Set<string>();
   const cases = await runCases(policies, {
     timeoutMs: config.policyTimeoutMs,
     names: ownOrUsed(policies, used),
+    onHeaders: (names) => {
+      for (const name of names) policyHeaders.add(name);
+    },
   });
   findings.push(...cases.filter((one) => !one.ok).map((one) => caseFinding(one, config)));
   findings.push(...unusedPolicies(policies, used));
@@ -67,7 +73,7 @@ export async function assemble(
     policies.dispose();
     return err(sorted(findings));
   }
-  return ok({ config, policies, programs, cases, warnings: sorted(findings) });
+  return ok({ config, policies, programs, cases, policyHeaders, warnings: sorted(findings) });
 }
 
 /** Where the gate keeps its own files: beside the configuration. */

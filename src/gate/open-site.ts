@@ -29,11 +29,15 @@ export async function openSite(
   former: Site | undefined,
   { log, now }: SiteDependencies,
 ): Promise<Site> {
-  const { config, policies, programs } = assembly;
+  const { config, policies, programs, policyHeaders } = assembly;
   const countryOf = config.geo === undefined ? () => undefined : await openGeo(config.geo);
   const issuers = openIssuers(config, former, { log, now });
   const verifiers = openVerifiers(config, issuers, former);
-  const claimedNames = [...identityNames(config), ...policyHeaderNames(policies)];
+  const claimedNames = [
+    ...identityNames(config),
+    ...policyHeaders,
+    ...expectedHeaderNames(policies),
+  ];
 
   const routes = config.routes.map((route): Route => {
     const program = programs.get(route.name);
@@ -64,10 +68,10 @@ function identityNames(config: Config): string[] {
 }
 
 /**
- * Headers that policies set, as far as their cases tell. A policy that sets one in some
- * branches only must not let a client's own through in the others.
+ * Headers that cases expect policies to set. A policy that sets one in some branches only must
+ * not let a client's own through in the others.
  */
-function policyHeaderNames({ policies }: PolicySet): string[] {
+function expectedHeaderNames({ policies }: PolicySet): string[] {
   return [...policies.values()].flatMap(({ cases }) =>
     cases.flatMap(({ expect }) =>
       typeof expect === "string" ? [] : Object.keys(expect.allow.headers),

@@ -36,14 +36,18 @@ type Case = PolicyCase<TSchema, TSchema>;
 /** A Monday at noon; the same on every run. */
 const DEFAULT_NOW = "2026-01-05T12:00:00Z";
 
-/**
- * Runs cases one after another, policies in order of name.
- *
- * @param options `names` picks policies; without it, all of them.
- */
+type CaseOptions = {
+  readonly timeoutMs: number;
+  /** Picks policies; without it, all of them. */
+  readonly names?: ReadonlySet<string>;
+  /** Told the names of headers that a policy set, whatever its case expects. */
+  readonly onHeaders?: (names: readonly string[]) => void;
+};
+
+/** Runs cases one after another, policies in order of name. */
 export async function runCases(
   set: PolicySet,
-  options: { readonly timeoutMs: number; readonly names?: ReadonlySet<string> },
+  options: CaseOptions,
 ): Promise<readonly CaseResult[]> {
   const results: CaseResult[] = [];
   const chosen = [...set.policies.values()]
@@ -57,6 +61,7 @@ export async function runCases(
       const began = performance.now();
       const expected = described(one.expect);
       const actual = await outcomeOf(one, policy, set, options.timeoutMs);
+      options.onHeaders?.(Object.keys(actual.headers ?? {}));
       results.push({
         policy: policy.name,
         name: one.name,
