@@ -13,10 +13,11 @@ const post = (lines: readonly string[], body = "") => ({
   lines,
   body,
 });
-const get = (...lines: readonly string[]) => ({ target: "/public/x", lines });
 const CHUNKED = "Transfer-Encoding: chunked";
-const TRAILED = "/admin/trailed";
-const INNER = requestBytes({ target: "/admin/x" });
+type Shot = { readonly target: string; readonly lines: readonly string[] };
+const posted = (shot: Shot, body = "") => ({ ...shot, method: "POST", body });
+const INNER_TARGET = "/admin/inner";
+const INNER = requestBytes({ target: INNER_TARGET });
 
 describe("lengths", () => {
   refuse([
@@ -99,7 +100,7 @@ describe("chunks", () => {
     const before = upstream.seen.length;
     const body = "1\r\na\r\n0\r\nX-User: root\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n";
     const lines = [CHUNKED, "Trailer: X-User", bearer(token())];
-    const shot = { method: "POST", target: TRAILED, lines, body };
+    const shot = { method: "POST", target: "/admin/x", lines, body };
     expect([200, 400]).toContain((await shoot(gate, shot)).status);
     for (const { headers } of upstream.seen.slice(before)) {
       expect(headers.get("x-user")).toBe("alice-3f9c1d");
@@ -110,35 +111,36 @@ describe("chunks", () => {
 });
 
 describe("a request within a request", () => {
-  // The request with the trailer may reach the upstream after its client was refused.
-  const arrived = (seen: readonly { target: string }[]) =>
-    seen.map(({ target }) => target).filter((target) => target !== TRAILED);
-
-  const smuggled: readonly (readonly [string, string])[] = [
-    ["after no body", requestBytes(post(["Content-Length: 0"])) + INNER],
-    ["after a GET", requestBytes(get()) + INNER],
-    ["after the last chunk", requestBytes(post([CHUNKED], "0\r\n\r\n")) + INNER],
-    ["after an upgrade to nothing", requestBytes(get("Connection: Upgrade", "Upgrade: x")) + INNER],
+  /** Each row has a target of its own: Bun may close the connection before the upstream hears. */
+  const smuggled: readonly (readonly [string, (shot: (...lines: string[]) => Shot) => string])[] = [
+    ["after no body", (shot) => requestBytes(posted(shot("Content-Length: 0"))) + INNER],
+    ["after a GET", (shot) => requestBytes(shot()) + INNER],
+    ["after the last chunk", (shot) => requestBytes(posted(shot(CHUNKED), "0\r\n\r\n")) + INNER],
+    [
+      "after an upgrade to nothing",
+      (shot) => requestBytes(shot("Connection: Upgrade", "Upgrade: x")) + INNER,
+    ],
     [
       "after an expectation",
-      requestBytes(post(["Expect: 100-continue", "Content-Length: 0"])) + INNER,
+      (shot) => requestBytes(posted(shot("Expect: 100-continue", "Content-Length: 0"))) + INNER,
     ],
-    ["in a trailer", requestBytes(post([CHUNKED], `1\r\na\r\n0\r\n${INNER}`))],
+    ["in a trailer", (shot) => requestBytes(posted(shot(CHUNKED), `1\r\na\r\n0\r\n${INNER}`))],
     [
       "in a chunk's extension",
-      requestBytes(post([CHUNKED], `1;a="\r\n${INNER}"\r\na\r\n0\r\n\r\n`)),
+      (shot) => requestBytes(posted(shot(CHUNKED), `1;a="\r\n${INNER}"\r\na\r\n0\r\n\r\n`)),
     ],
-    ["after a HEAD", requestBytes({ method: "HEAD", target: "/public/x" }) + INNER],
+    ["after a HEAD", (shot) => requestBytes({ ...shot(), method: "HEAD" }) + INNER],
   ];
-  test.each([...smuggled])("%s is a request of its own, or nothing", async (_, bytes) => {
+  test.each([...smuggled])("%s is a request of its own, or nothing", async (name, bytesOf) => {
     const { gate, upstream } = world();
-    const before = upstream.seen.length;
+    const target = `/public/${name.replace(/\W/g, "-")}`;
+    const bytes = bytesOf((...lines) => ({ target, lines }));
     const { raw } = await rawRequest(gate.port, bytes, { until: "closed", limitMs: 300 });
     const statuses = [...raw.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status));
     expect(statuses.filter((status) => status !== 100).slice(1)).not.toContain(200);
-    const targets = arrived(upstream.seen.slice(before));
-    expect(targets.filter((target) => target !== "/public/x")).toEqual([]);
-    expect(targets.length).toBeLessThanOrEqual(1);
+    const targets = upstream.seen.map((seen) => seen.target);
+    expect(targets).not.toContain(INNER_TARGET);
+    expect(targets.filter((seen) => seen === target).length).toBeLessThanOrEqual(1);
   });
 
   test("a body that is a request is a body", async () => {
