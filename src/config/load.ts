@@ -9,10 +9,13 @@ import { type Finding, GateError } from "../errors.ts";
 import { err, ok, type Result } from "../result.ts";
 import type { Environment } from "./environment.ts";
 import { readDurationMs, readSizeBytes } from "./quantity.ts";
+import { readAudit } from "./read-audit.ts";
 import { readFilePath } from "./read-files.ts";
 import { readIssuers } from "./read-issuers.ts";
+import { readLimits } from "./read-limits.ts";
 import { checkPlainListen, readListen, readTrustedProxies } from "./read-listen.ts";
 import { readRoutes } from "./read-routes.ts";
+import { readRevocation, readStore } from "./read-store.ts";
 import { readOrigin, readSecureUrl } from "./read-url.ts";
 import { openReport, type Reading } from "./report.ts";
 import type { Config, TlsConfig } from "./resolved.ts";
@@ -71,6 +74,8 @@ async function readConfig(content: FileContent, file: string, reading: Reading):
   const publicUrl =
     content.publicUrl === undefined ? undefined : readPublicUrl(content.publicUrl, reading);
   const issuers = await readIssuers(content.issuers ?? [], listens, reading);
+  const routes = readRoutes(content, issuers, reading);
+  const store = await readStore(content.store, file, reading);
   return {
     file,
     folder,
@@ -107,11 +112,11 @@ async function readConfig(content: FileContent, file: string, reading: Reading):
     reload: { requireCases: content.reload?.requireCases ?? true },
     ...(geo !== undefined && { geo }),
     issuers,
-    routes: readRoutes(content, issuers, reading),
-    store: { kind: "sqlite", file: resolve(folder, "claimgate.db") },
-    revocation: { maxStalenessMs: 30_000, onStoreLoss: "refuse" },
-    audit: { claims: "declared", query: [], retainMs: 90 * 86_400_000 },
-    limits: { address: { limit: 600, perMs: 60_000, of: "failures" } },
+    routes,
+    store,
+    revocation: readRevocation(content.revocation, reading),
+    audit: await readAudit(content.audit, { configFile: file, store, routes }, reading),
+    limits: readLimits(content.limits, reading),
     log: { level: content.log?.level ?? "info" },
     positionOf: source.positionOf,
   };

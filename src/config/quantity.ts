@@ -1,5 +1,5 @@
 /**
- * Durations and sizes with their defaults and bounds.
+ * Durations, sizes and counts with their defaults and bounds.
  *
  * @module
  */
@@ -47,6 +47,24 @@ export function readSizeBytes(
   report: Report,
 ): number {
   return readQuantity(SIZE, text, preset, bounds, path, report);
+}
+
+/** @param range Both ends are allowed. @returns The default where something was reported. */
+export function readCount(
+  count: number | undefined,
+  preset: number,
+  [from, to]: readonly [number, number],
+  path: YamlPath,
+  report: Report,
+): number {
+  if (count === undefined) return preset;
+  if (count >= from && count <= to) return count;
+  report.at(path, {
+    code: "value_out_of_range",
+    message: `${String(path.at(-1))} must be from ${from} to ${to}`,
+    fix: `write a value in that range; the default is ${preset}`,
+  });
+  return preset;
 }
 
 function readQuantity(

@@ -3,8 +3,10 @@
  *
  * @module
  */
+import type { Stats } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
+import { err, ok, type Result } from "../result.ts";
 import type { Reading } from "./report.ts";
 import type { YamlPath } from "./resolved.ts";
 
@@ -77,10 +79,45 @@ export async function readSecret(
   return secret;
 }
 
-async function complaintAbout(file: string): Promise<string | undefined> {
-  const found = await stat(file).catch((cause: NodeJS.ErrnoException) => cause.code ?? "unknown");
-  if (typeof found === "string") {
-    return found === "ENOENT" ? `there is no file ${file}` : `cannot read ${file} (${found})`;
+/** Why a file cannot be made or written; `complaint` goes after the key's name. */
+type NewFileProblem = { readonly code: string; readonly complaint: string; readonly fix: string };
+
+/**
+ * Finds the place of a file that the gate makes by itself, or goes on writing.
+ *
+ * @param text As written; relative to `folder`.
+ * @returns The absolute path. Its folder is there; a file may be, and nothing else.
+ */
+export async function findNewFile(
+  text: string,
+  folder: string,
+): Promise<Result<string, NewFileProblem>> {
+  if (text.trim() === "" || text.endsWith("/") || /\p{Cc}/u.test(text)) {
+    return err({ code: "file_invalid", complaint: "names no file", fix: "write a file's path" });
   }
+  const file = resolve(folder, text);
+  const parent = await statusOf(dirname(file));
+  if (typeof parent === "string" || !parent.isDirectory()) {
+    const complaint = `there is no folder ${dirname(file)}`;
+    return err({ code: "folder_missing", complaint, fix: "make that folder, or name another" });
+  }
+  const found = await statusOf(file);
+  const complaint = found === "ENOENT" ? undefined : complaintOf(found, file);
+  if (complaint === undefined) return ok(file);
+  return err({ code: "file_invalid", complaint, fix: "name a file, or a path where none is yet" });
+}
+
+async function complaintAbout(file: string): Promise<string | undefined> {
+  const found = await statusOf(file);
+  return found === "ENOENT" ? `there is no file ${file}` : complaintOf(found, file);
+}
+
+/** @returns What stands there, or the system's code for why that cannot be told. */
+function statusOf(file: string): Promise<Stats | string> {
+  return stat(file).catch((cause: NodeJS.ErrnoException) => cause.code ?? "unknown");
+}
+
+function complaintOf(found: Stats | string, file: string): string | undefined {
+  if (typeof found === "string") return `cannot read ${file} (${found})`;
   return found.isFile() ? undefined : `${file} is not a file`;
 }

@@ -13,6 +13,7 @@ import {
   readRequestHeaders,
   readResponseHeaders,
 } from "./read-headers.ts";
+import { readRateLimit } from "./read-limits.ts";
 import { readMatch, readPrefixes, refuseAlike } from "./read-match.ts";
 import { readPolicies } from "./read-policies.ts";
 import { readUpstreams } from "./read-upstreams.ts";
@@ -39,6 +40,7 @@ export function readRoutes(
     const name = written.name ?? freeName(match, taken);
     checkName(written.name, path, taken, reading);
     taken.set(name, path);
+    const rateLimit = readRateLimit(written, path, reading);
     routes.push({
       name,
       match,
@@ -62,6 +64,7 @@ export function readRoutes(
         reading.report,
       ),
       ambiguousPaths: written.ambiguousPaths ?? "refuse",
+      ...(rateLimit !== undefined && { rateLimit }),
       path,
     });
     checkGuard(written, path, reading);

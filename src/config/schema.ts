@@ -6,35 +6,19 @@
  * @module
  */
 import { type Static, type TObject, type TSchema, Type } from "@sinclair/typebox";
+import {
+  AuditSchema,
+  LimitsSchema,
+  RateLimitSchema,
+  RevocationSchema,
+  StoreSchema,
+} from "./schema-ledger.ts";
+import { Closed, Duration, Switch, Text, TextMap, Texts } from "./schema-parts.ts";
 
 /** Where the JSON Schema says what an entry of `policies` may be; read-policies.ts checks it here. */
 export const POLICY_DEFINITION = "#/definitions/policy";
 
-/** Refuses keys that it does not know. */
-const Closed = { additionalProperties: false } as const;
-
-const DURATION_PATTERN = "^\\d+(\\.\\d+)?(ms|s|m|h|d)$";
 const SIZE_PATTERN = "^\\d+(\\.\\d+)?(B|KB|MB|GB)$";
-
-const Duration = (description: string, preset?: string) =>
-  Type.String({
-    title: "duration",
-    description,
-    pattern: DURATION_PATTERN,
-    ...(preset !== undefined && { default: preset }),
-  });
-
-const Text = (description: string, preset?: string) =>
-  Type.String({ description, ...(preset !== undefined && { default: preset }) });
-
-const Switch = (description: string, preset: boolean) =>
-  Type.Boolean({ description, default: preset });
-
-const Texts = (description: string, options: { default?: string[]; examples?: string[][] } = {}) =>
-  Type.Array(Type.String(), { description, ...options });
-
-const TextMap = (description: string, options: { writeOnly?: boolean } = {}) =>
-  Type.Record(Type.String(), Type.String(options), { description });
 
 const TlsSchema = Type.Object(
   {
@@ -235,6 +219,7 @@ const RouteSchema = Type.Object(
         default: "refuse",
       }),
     ),
+    rateLimit: Type.Optional(RateLimitSchema),
   },
   { ...Closed, description: "A match with its upstream, issuers and policies." },
 );
@@ -285,6 +270,10 @@ export const FileSchema = Type.Object(
       Type.Array(IssuerSchema, { description: "Identity providers whose tokens are trusted." }),
     ),
     routes: Type.Array(RouteSchema, { description: "What is served. Nothing else passes." }),
+    store: Type.Optional(StoreSchema),
+    revocation: Type.Optional(RevocationSchema),
+    audit: Type.Optional(AuditSchema),
+    limits: Type.Optional(LimitsSchema),
     workers: Type.Optional(
       Type.Integer({ description: "Processes that serve. This version has 1.", default: 1 }),
     ),
@@ -312,9 +301,9 @@ export const FileSchema = Type.Object(
 
 /** Keys that the product will have and this version does not: accepting them would promise a check that nobody makes. */
 const LATER: ReadonlyMap<TSchema, ReadonlySet<string>> = new Map<TSchema, ReadonlySet<string>>([
-  [FileSchema, new Set("session limits store revocation ledger audit admin".split(" "))],
+  [FileSchema, new Set("session ledger admin".split(" "))],
   [IssuerSchema, new Set(["login", "introspection"])],
-  [RouteSchema, new Set("login assertion rateLimit streams crossSite".split(" "))],
+  [RouteSchema, new Set("login assertion streams crossSite".split(" "))],
 ]);
 
 export function isLaterKey(schema: TObject, key: string): boolean {

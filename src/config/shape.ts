@@ -136,6 +136,11 @@ function accepts(schema: TSchema, value: unknown): boolean {
 /** A variable holds text only: `allowPlainHttp: ${PLAIN}` means the switch all the same. */
 function fromText(schema: TSchema, value: unknown, variables: readonly string[]): unknown {
   if (typeof value !== "string" || variables.length === 0) return undefined;
+  if (KindGuard.IsUnion(schema)) {
+    return schema.anyOf
+      .map((branch) => fromText(branch, value, variables))
+      .find((coerced) => coerced !== undefined);
+  }
   if (KindGuard.IsBoolean(schema) && (value === "true" || value === "false")) {
     return value === "true";
   }
@@ -149,6 +154,7 @@ function expected(schema: TSchema): string {
     if (isChoice) return `one of ${choicesOf(schema).join(", ")}`;
     return [...new Set(schema.anyOf.map(expected))].join(" or ");
   }
+  if (KindGuard.IsLiteral(schema)) return String(schema.const);
   if (KindGuard.IsBoolean(schema)) return "true or false";
   if (KindGuard.IsInteger(schema)) return "a whole number";
   if (KindGuard.IsArray(schema)) return "a list";

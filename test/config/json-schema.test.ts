@@ -14,12 +14,12 @@ type Schema = {
 // Written out: a key lost from the schema must fail here.
 const TOP_KEYS =
   `$schema listen publicUrl tls http allowPlainHttp trustedProxies policies policyTimeout
-  reload geo issuers routes workers log`.split(/\s+/);
+  reload geo issuers routes store revocation audit limits workers log`.split(/\s+/);
 const ISSUER_KEYS = `name issuer audiences jwksUri jwks publicKey keys algorithms tokenTypes
   clockTolerance maxLifetime requiredClaims decryptionKey claims development`.split(/\s+/);
 const ROUTE_KEYS = `name match upstream stripPrefix addPrefix issuers credentials policies
   anyAuthenticated public identityHeaders forwardToken requestHeaders responseHeaders preserveHost
-  timeout ambiguousPaths`.split(/\s+/);
+  timeout ambiguousPaths rateLimit`.split(/\s+/);
 
 /** As a file holds it. */
 const written = (...args: Parameters<typeof jsonSchema>): Schema =>

@@ -130,6 +130,11 @@ routes:
     preserveHost: true
     timeout: 1ms
     ambiguousPaths: allow
+    rateLimit: { limit: 5, per: 10s, by: token }
+store: sqlite:state.db
+revocation: { maxStaleness: 2s, onStoreLoss: serve }
+audit: { claims: [sub, roles], query: [page], retain: 7d, file: audit.jsonl }
+limits: { address: { limit: 20, per: 5m, of: failures } }
 log: { level: debug }
 `,
       { files },
@@ -155,6 +160,15 @@ log: { level: debug }
       policyTimeoutMs: 1000,
       reload: { requireCases: false },
       geo: join(config.folder, "geo.mmdb"),
+      store: { kind: "sqlite", file: join(config.folder, "state.db") },
+      revocation: { maxStalenessMs: 2000, onStoreLoss: "serve" },
+      audit: {
+        claims: ["sub", "roles"],
+        query: ["page"],
+        retainMs: 604_800_000,
+        file: join(config.folder, "audit.jsonl"),
+      },
+      limits: { address: { limit: 20, perMs: 300_000, of: "failures" } },
       log: { level: "debug" },
     });
     expect(config.issuers).toEqual([
@@ -197,6 +211,7 @@ log: { level: debug }
         preserveHost: true,
         timeoutMs: 1,
         ambiguousPaths: "allow",
+        rateLimit: { limit: 5, perMs: 10_000, by: "token" },
       },
     ]);
   });

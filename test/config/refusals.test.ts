@@ -95,12 +95,9 @@ describe("top level", () => {
     expect(await top(line, { files: PEMS })).toEqual([place]);
   });
 
-  test.each("session limits store revocation ledger audit admin".split(" "))(
-    "%s is not supported yet",
-    async (key) => {
-      expect(await top(`${key}: {}`)).toEqual(["1:1 key_not_supported"]);
-    },
-  );
+  test.each("session ledger admin".split(" "))("%s is not supported yet", async (key) => {
+    expect(await top(`${key}: {}`)).toEqual(["1:1 key_not_supported"]);
+  });
 
   test("publicUrl may be plain on loopback", async () => {
     expect(await top("publicUrl: http://localhost:8080")).toEqual([]);
@@ -251,7 +248,7 @@ describe("routes", () => {
     expect(await route(keys)).toEqual([place]);
   });
 
-  test.each("login assertion rateLimit streams crossSite".split(" "))(
+  test.each("login assertion streams crossSite".split(" "))(
     "%s is not supported yet",
     async (key) => {
       expect(await route(`${GUARDED}${key}: x`)).toEqual(["5:5 key_not_supported"]);
