@@ -113,13 +113,19 @@ async function writeNew(file: string, text: string): Promise<boolean> {
   }
 }
 
+/** What must stay out of version control, and how that may be written. */
+const IGNORED = [
+  { name: ".claimgate/", as: /^\/?\.claimgate\/?$/u },
+  { name: "claimgate.db*", as: /^\/?(?:claimgate|\*)\.db\*$/u },
+] as const;
+
 /** What an existing file lacks, where it matters. */
 async function lackOf(name: string, folder: string): Promise<string> {
   if (name !== ".gitignore") return "";
   const lines = (await readFile(join(folder, name), "utf8")).split(/\r?\n/u);
-  return lines.some((line) => /^\/?\.claimgate\/?$/u.test(line.trim()))
-    ? ""
-    : "add .claimgate/ to it: keys are in there";
+  const missing = IGNORED.filter(({ as }) => !lines.some((line) => as.test(line.trim())));
+  if (missing.length === 0) return "";
+  return `add ${missing.map((one) => one.name).join(" and ")} to it: keys and records are in there`;
 }
 
 async function report(written: readonly Written[], folder: string, paint: Paint): Promise<string> {

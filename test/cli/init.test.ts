@@ -36,7 +36,7 @@ describe("claimgate init", () => {
       "staff.ts",
       "tsconfig.json",
     ]);
-    expect(await textOf(folder.path, ".gitignore")).toContain("\n.claimgate/\n");
+    expect(await textOf(folder.path, ".gitignore")).toContain("\n.claimgate/\nclaimgate.db*\n");
     expect(await runClaimgate(["check"], { cwd: folder.path })).toEqual({
       exitCode: 0,
       out: "1 issuer, 2 routes, 1 policy, 2 cases: all hold\n",
@@ -111,13 +111,26 @@ describe("claimgate init", () => {
     expect(await textOf(folder.path, "claimgate.yaml")).toBe("mine\n");
   });
 
+  test.each([
+    [".claimgate\n*.db*\n", ""],
+    ["/.claimgate/\r\n/claimgate.db*\r\n", ""],
+    [".claimgate/\n", "add claimgate.db* to it"],
+    ["claimgate.db\nclaimgate.db*\n", "add .claimgate/ to it"],
+  ])("of a .gitignore with %j: %j", async (text, lack) => {
+    await using folder = await tempFolder({ ".gitignore": text });
+    const { out } = await runClaimgate(["init"], { cwd: folder.path });
+    const line = out.split("\n").find((one) => one.includes(".gitignore")) ?? "";
+    if (lack === "") expect(line).not.toContain("add ");
+    else expect(line).toContain(lack);
+  });
+
   test("leaves every other file alone, and names it", async () => {
     const mine = { "policies/staff.ts": "// mine\n", ".gitignore": "dist\n" };
     await using folder = await tempFolder(mine);
     const { exitCode, out } = await runClaimgate(["init", "."], { cwd: folder.path });
     expect(exitCode).toBe(0);
     expect(out).toMatch(
-      /Left as it was\n {2}policies\/staff\.ts\n {2}\.gitignore +add \.claimgate\/ to it/,
+      /Left as it was\n {2}policies\/staff\.ts\n {2}\.gitignore +add \.claimgate\/ and claimgate\.db\* to it/,
     );
     expect(await textOf(folder.path, "policies/staff.ts")).toBe("// mine\n");
     expect(await textOf(folder.path, ".gitignore")).toBe("dist\n");

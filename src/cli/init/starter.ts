@@ -86,6 +86,7 @@ export default definePolicy({
 });
 `;
 
-export const GITIGNORE = `# Claimgate's own: keys, editor types
+export const GITIGNORE = `# Claimgate's own: keys, editor types; revocations and audit
 .claimgate/
+claimgate.db*
 `;
