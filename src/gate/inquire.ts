@@ -117,7 +117,9 @@ function readCaller(
   { isTrusted }: Surroundings,
 ): Result<Caller, Denial> {
   const peer =
-    connection.address === null ? "unix" : (canonicalAddress(connection.address) ?? "unknown");
+    connection.address === null ? "unix" : canonicalAddress(withoutZone(connection.address));
+  // Who resets the connection at once has no address any more: in no range that is denied.
+  if (peer === undefined) return err(malformed("peer_gone"));
   if (!isTrusted(peer)) {
     if (connection.trustedOnly) return err(malformed("peer_not_trusted"));
     return ok({ ip: peer, scheme: connection.scheme, forwardedFor: peer });
@@ -152,6 +154,12 @@ function readForwardedFor(
     if (!isTrusted(address)) break;
   }
   return ok(chain);
+}
+
+/** Of a link-local peer: which of our own interfaces it is on (RFC 4007 §11.2). */
+function withoutZone(address: string): string {
+  const zone = address.indexOf("%");
+  return zone < 0 ? address : address.slice(0, zone);
 }
 
 /** Some proxies write `10.0.0.1:4711` and `[::1]:4711`. */

@@ -1,5 +1,6 @@
 /** What a peer says of others: believed from a trusted one, and only what is meant for the gate. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { rawRequest } from "../support/raw-request.ts";
 import { type RecordingUpstream, recordingUpstream } from "../support/recording-upstream.ts";
@@ -33,6 +34,11 @@ beforeAll(async () => {
       name: "office",
       match: { path: "/office/*" },
       policies: [{ "client-network": { allow: ["10.0.0.0/8", "2001:db8::/32"] } }],
+    },
+    {
+      name: "elsewhere",
+      match: { path: "/elsewhere/*" },
+      policies: [{ "client-network": { deny: ["127.0.0.0/8"] } }],
     },
     { name: "open", match: { path: "/open/*" }, anyAuthenticated: true },
     { name: "secret", match: { host: "secret.test", path: "/public/*" }, anyAuthenticated: true },
@@ -209,5 +215,36 @@ describe("host, path and method are never a proxy's to say", () => {
     expect(headers.get("x-forwarded-host")).toBe("gate.test");
     const others = [...headers.keys()].filter((name) => name.startsWith("x-forwarded-")).sort();
     expect(others).toEqual(["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"]);
+  });
+});
+
+describe("a peer that is gone before it is looked at", () => {
+  test("is in no network that passes, and in each that is denied", async () => {
+    const target = "/elsewhere/x";
+    const bytes = requestBytes({
+      method: "POST",
+      target,
+      lines: [bearer(TOKEN), "Content-Length: 0"],
+    });
+    const before = upstream.seen.length;
+    const logged = gate.log.json.length;
+    for (let count = 0; count < 200; count++) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const socket = connect(gate.port, "127.0.0.1", () => {
+        socket.write(bytes);
+        socket.resetAndDestroy();
+      });
+      socket.on("error", () => {});
+      socket.on("close", () => resolve());
+      await promise;
+    }
+    // Whatever came before this one has been answered.
+    const last = await shoot(gate, { target, lines: [bearer(TOKEN)] });
+    expect(last.status).toBe(403);
+    const lines = gate.log.json.slice(logged).map((line) => JSON.parse(line));
+    const decisions = lines.filter(({ event }) => event === "decision");
+    expect(decisions.length).toBeGreaterThan(1);
+    expect(decisions.filter(({ decision }) => decision !== "deny")).toEqual([]);
+    expect(upstream.seen.slice(before)).toEqual([]);
   });
 });

@@ -96,6 +96,16 @@ describe("readInquiry()", () => {
 });
 
 describe("readInquiry(): what stands before the client", () => {
+  test("a peer without an address is nobody: no rule about networks could hold for it", () => {
+    const connection = { address: "unknown" };
+    expect(refused({ connection })).toEqual({ status: 400, reason: "peer_gone" });
+  });
+
+  test("a link-local peer is its address, whatever interface it is on", () => {
+    const { inquiry } = accepted({ connection: { address: "fe80::7%eth0" } });
+    expect(inquiry.client.ip).toBe("fe80::7");
+  });
+
   const from = (address: string | null, ...headers: [string, string][]) => ({
     connection: { address },
     headers,
