@@ -22,6 +22,8 @@ export type Token = {
   readonly expiresAt: number;
   readonly scopes: readonly string[];
   readonly claims: Claims;
+  /** Tells this very token from all others (`identity/token-digest.ts`); absent for one that was made up to try rules on. */
+  readonly digest?: string;
 };
 
 /** Why a credential is not a token; `code` is what the client may know, `reason` is the operator's. */
@@ -142,6 +144,8 @@ export type Denial = {
   readonly detail?: string;
   /** The policy that denied. */
   readonly policy?: string;
+  /** What that policy wants revoked besides; applied after the decision, never inside it. */
+  readonly revoke?: "token" | "session" | "subject";
   /** Where a policy broke, without what it was given. */
   readonly stack?: string;
   readonly challenge?: Challenge;

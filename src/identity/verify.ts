@@ -23,6 +23,7 @@ import {
   createTokenCache,
   type VerifiedToken,
 } from "./token-cache.ts";
+import { digestToken } from "./token-digest.ts";
 
 export type Verifier = {
   /**
@@ -108,7 +109,7 @@ async function examineSigned(token: SignedToken, issuers: readonly Issuer[]): Pr
   const issuer = chooseIssuer(token.payload, issuers);
   if (!issuer.ok) return issuer;
   if (issuer.value.config.decryptionKey !== undefined) return refuse("encryption_required");
-  return examineBy(token, issuer.value);
+  return examineBy(token, issuer.value, token.text);
 }
 
 /**
@@ -138,7 +139,7 @@ async function examineEncrypted(
     if (!inner.ok) return refuse(inner.error);
     if (inner.value.kind === "encrypted") return refuse("nesting_encrypted");
     const chosen = chooseIssuer(inner.value.payload, [issuer]);
-    if (chosen.ok) return examineBy(inner.value, issuer);
+    if (chosen.ok) return examineBy(inner.value, issuer, token.text);
     refused = chosen;
   }
   return refused;
@@ -152,7 +153,12 @@ function chooseIssuer(payload: JsonObject, issuers: readonly Issuer[]): Result<I
   return issuer === undefined ? refuse("issuer_unknown") : ok(issuer);
 }
 
-async function examineBy(token: SignedToken, issuer: Issuer): Promise<Examined> {
+/** @param credential What the request carried: the signed token, or the encrypted one around it. */
+async function examineBy(
+  token: SignedToken,
+  issuer: Issuer,
+  credential: string,
+): Promise<Examined> {
   const { config } = issuer;
   const header = checkHeader(token.header, config);
   if (!header.ok) return refuse(header.error);
@@ -161,7 +167,7 @@ async function examineBy(token: SignedToken, issuer: Issuer): Promise<Examined> 
   const standard = checkClaims(token.payload, config);
   if (!standard.ok) return refuse(standard.error);
 
-  const accepted = toToken(token.payload, standard.value, issuer);
+  const accepted = toToken(token.payload, standard.value, issuer, digestToken(credential));
   const missing = config.requiredClaims.find(
     (name) => (own(accepted.claims, name) ?? null) === null,
   );
@@ -206,7 +212,12 @@ async function tryKeys(
   return (await isSignedBy(text, key.value)) ? ok(set) : refuse("signature_invalid");
 }
 
-function toToken(payload: JsonObject, standard: StandardClaims, { config }: Issuer): Token {
+function toToken(
+  payload: JsonObject,
+  standard: StandardClaims,
+  { config }: Issuer,
+  digest: string,
+): Token {
   const { subject = "", id, audience, times } = standard;
   const claims = mapClaims(payload, config.claims);
   const scopes = own(claims, "scopes");
@@ -220,5 +231,6 @@ function toToken(payload: JsonObject, standard: StandardClaims, { config }: Issu
     expiresAt: times.expiresAt,
     scopes: Array.isArray(scopes) ? scopes : [],
     claims,
+    digest,
   });
 }

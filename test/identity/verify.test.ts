@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { CompactEncrypt } from "jose";
 import type { IssuerConfig } from "../../src/config/resolved.ts";
 import type { Issuer } from "../../src/identity/issuers.ts";
+import { digestToken } from "../../src/identity/token-digest.ts";
 import { createVerifier } from "../../src/identity/verify.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import {
@@ -75,6 +76,7 @@ describe("verify(): a good token", () => {
           n: { a: [1] },
           level: [1],
         },
+        digest: digestToken(token),
       },
     });
     if (!result.ok) return;
@@ -501,6 +503,13 @@ describe("verify(): encrypted", () => {
     expect(await verdict(await es.sign(payloadOf()), { decryptionKey: ecKey })).toBe(
       "encryption_required",
     );
+  });
+
+  test("is told from others by what the request carried", async () => {
+    const token = await seal(await es.sign(payloadOf()));
+    await using opened = await openTestIssuer(at(server.url, { decryptionKey: ecKey }));
+    const result = await opened.verify(token);
+    expect(result.ok && result.value.digest).toBe(digestToken(token));
   });
 
   test("an issuer without one takes no encrypted token, whatever it is", async () => {
