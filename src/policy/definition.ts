@@ -40,7 +40,15 @@ export type Deny = {
   readonly code: string;
   /** One line for the operator. Name what was wanted, never what the token holds. */
   readonly detail?: string;
+  /** What the gate revokes once it has refused the request. */
+  readonly revoke?: Revoke;
 };
+
+/**
+ * `token`: this one. `session`: the sign-in it belongs to; a token without one is revoked itself.
+ * `subject`: all tokens of the same issuer and `sub` that were issued until now.
+ */
+export type Revoke = "token" | "session" | "subject";
 
 export type Challenge = {
   readonly verdict: "challenge";

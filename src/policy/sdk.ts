@@ -6,7 +6,14 @@
 import { type Static, type TObject, type TSchema, Type } from "@sinclair/typebox";
 import { createRangeMatcher } from "../lib/cidr.ts";
 import { parseDuration } from "../lib/duration.ts";
-import type { Allow, Challenge, Deny, PolicyDefinition, PolicyRateLimit } from "./definition.ts";
+import type {
+  Allow,
+  Challenge,
+  Deny,
+  PolicyDefinition,
+  PolicyRateLimit,
+  Revoke,
+} from "./definition.ts";
 
 export type {
   Expectation,
@@ -77,9 +84,16 @@ export function allow(obligations?: {
  *
  * @param code snake_case, for the operator: `role_missing`. The client sees `policy_denied`.
  * @param detail One line for the operator: what was wanted, never what the token holds.
+ * @param obligations `revoke` invalidates besides what the request came with: the token, its
+ *   session, or all that the subject has been given until now. It counts if this denial is what
+ *   the route answers, never under `not` or `shadow`, and only a few times a minute for each
+ *   policy: one that goes wrong must not lock everybody out.
  */
-export function deny(code: string, detail?: string): Deny {
-  return detail === undefined ? { verdict: "deny", code } : { verdict: "deny", code, detail };
+export function deny(code: string, detail?: string, obligations?: { revoke?: Revoke }): Deny {
+  const denial: Deny =
+    detail === undefined ? { verdict: "deny", code } : { verdict: "deny", code, detail };
+  const revoke = obligations?.revoke;
+  return revoke === undefined ? denial : { ...denial, revoke };
 }
 
 /**

@@ -6,6 +6,7 @@
  */
 import { parseDuration } from "../lib/duration.ts";
 import type { Challenge, RateLimit } from "../types.ts";
+import type { Revoke } from "./definition.ts";
 
 /** The answer of one policy, or of a whole route's. */
 export type Verdict =
@@ -20,6 +21,7 @@ export type Verdict =
       readonly policy: string;
       readonly code: string;
       readonly detail?: string;
+      readonly revoke?: Revoke;
     }
   | { readonly kind: "challenge"; readonly policy: string; readonly challenge: Challenge }
   | {
@@ -163,13 +165,27 @@ function readRateLimit(policy: string, rateLimit: unknown): RateLimit | string {
   return { policy, limit, perMs, by: { key } };
 }
 
-function readDeny(policy: string, { code, detail }: Answer): Verdict | string {
+function readDeny(policy: string, { code, detail, revoke }: Answer): Verdict | string {
   if (typeof code !== "string" || code.length > CODE_LIMIT || !CODE.test(code)) {
     return "deny() wants a code in snake_case";
   }
-  if (detail === undefined) return { kind: "deny", policy, code };
-  if (typeof detail !== "string") return "deny() wants its detail as a string";
-  return { kind: "deny", policy, code, detail: detail.slice(0, DETAIL_LIMIT) };
+  if (detail !== undefined && typeof detail !== "string") {
+    return "deny() wants its detail as a string";
+  }
+  if (revoke !== undefined && !isRevoke(revoke)) {
+    return 'deny() wants revoke as "token", "session" or "subject"';
+  }
+  return {
+    kind: "deny",
+    policy,
+    code,
+    ...(detail !== undefined && { detail: detail.slice(0, DETAIL_LIMIT) }),
+    ...(revoke !== undefined && { revoke }),
+  };
+}
+
+function isRevoke(value: unknown): value is Revoke {
+  return value === "token" || value === "session" || value === "subject";
 }
 
 function readChallenge(policy: string, { acr, maxAge, scope }: Answer): Verdict | string {

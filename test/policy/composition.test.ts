@@ -10,7 +10,7 @@ import { compiled, loaded, placeOf, policy, policyFolder, question, ref } from "
 const ANSWERS: Readonly<Record<string, string>> = {
   yes: `allow({ headers: { ["X-" + options.n]: "1" },
     rateLimit: { limit: 1 + options.n, per: "1m", by: "subject" } })`,
-  no: 'deny("no_" + options.n)',
+  no: 'deny("no_" + options.n, undefined, { revoke: "subject" })',
   ask: 'challenge({ acr: "acr" + options.n })',
   break: "undefined",
 };
@@ -66,7 +66,7 @@ function reference(tree: Tree, asked: string[], mark: string): Reference {
     const name = tree.leaf.replace("-later", "");
     asked.push(`${mark}${tree.leaf}`);
     if (name === "yes") return { verdict: "allow", headers: [`X-${tree.n}`] };
-    if (name === "no") return { verdict: `deny no_${tree.n}`, headers: [] };
+    if (name === "no") return { verdict: `deny no_${tree.n} revoke subject`, headers: [] };
     if (name === "unfit") {
       return { verdict: "deny claims_mismatch", firm: "deny claims_mismatch", headers: [] };
     }
@@ -116,8 +116,10 @@ async function told(tree: Tree): Promise<Told> {
       : "code" in verdict
         ? ` ${verdict.code}`
         : "";
+  const revoke =
+    verdict.kind === "deny" && verdict.revoke !== undefined ? ` revoke ${verdict.revoke}` : "";
   return {
-    verdict: verdict.kind + code,
+    verdict: verdict.kind + code + revoke,
     headers: verdict.kind === "allow" ? Object.keys(verdict.headers).sort() : [],
     limits: limitsOf(verdict).sort(),
     asked: outcomes.map(({ name, shadow }) => `${shadow ? "-" : ""}${name}`),
@@ -190,7 +192,7 @@ describe("composition", () => {
     ["break", "yes", "fault nonsense"],
     ["no", "break", "fault nonsense"],
     ["no", "ask", "challenge acr1"],
-    ["ask", "no", "deny no_1"],
+    ["ask", "no", "deny no_1 revoke subject"],
     ["unfit", "yes", "allow"],
     ["no", "unfit", "deny claims_mismatch"],
   ])("any of %s and %s is %s", async (first, second, verdict) => {
@@ -222,7 +224,9 @@ describe("composition", () => {
   });
 
   test("shadow is neither an allow in any, nor a denial in all", async () => {
-    expect(await verdictOf({ any: [{ shadow: leaf("yes") }, leaf("no")] })).toBe("deny no_1");
+    expect(await verdictOf({ any: [{ shadow: leaf("yes") }, leaf("no")] })).toBe(
+      "deny no_1 revoke subject",
+    );
     expect(await verdictOf({ all: [{ shadow: leaf("no") }, leaf("yes")] })).toBe("allow");
     expect(await verdictOf({ all: [{ shadow: leaf("break-later") }, leaf("yes")] })).toBe("allow");
   });

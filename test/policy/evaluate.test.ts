@@ -33,6 +33,27 @@ describe("evaluate()", () => {
     expect(verdict).toEqual({ kind: "deny", policy: "one", code: "later", detail: "why" });
   });
 
+  test.each(["token", "session", "subject"])(
+    "a denial may ask to revoke the %s",
+    async (revoke) => {
+      const { verdict } = await ask(
+        `evaluate: () => deny("stolen", "why", { revoke: "${revoke}" })`,
+      );
+      const denial = { kind: "deny", policy: "one", code: "stolen", detail: "why" };
+      expect(verdict).toEqual({ ...denial, revoke } as unknown as typeof verdict);
+    },
+  );
+
+  test.each(["issuer", "everybody", "", null, true])(
+    "a denial that would revoke %p is nonsense",
+    async (revoke) => {
+      const { verdict } = await ask(
+        `evaluate: () => ({ verdict: "deny", code: "no", revoke: ${JSON.stringify(revoke)} })`,
+      );
+      expect(verdict).toMatchObject({ kind: "fault", code: "nonsense" });
+    },
+  );
+
   test("a challenge comes in normal form", async () => {
     const { verdict } = await ask('evaluate: () => challenge({ acr: "mfa", maxAge: 60 })');
     const challenge = { acr: ["mfa"], maxAge: 60 };

@@ -25,6 +25,11 @@ describe("verdicts", () => {
     });
     expect(deny("no")).toEqual({ verdict: "deny", code: "no" });
     expect(deny("no", "why")).toEqual({ verdict: "deny", code: "no", detail: "why" });
+    expect(deny("no", undefined, { revoke: "token" })).toEqual({
+      verdict: "deny",
+      code: "no",
+      revoke: "token",
+    });
     expect(challenge({ acr: "mfa", maxAge: 60 })).toEqual({
       verdict: "challenge",
       acr: "mfa",
