@@ -117,6 +117,7 @@ async function writeNew(file: string, text: string): Promise<boolean> {
 const IGNORED = [
   { name: ".claimgate/", as: /^\/?\.claimgate\/?$/u },
   { name: "claimgate.db*", as: /^\/?(?:claimgate|\*)\.db\*$/u },
+  { name: "audit.key", as: /^\/?(?:audit|\*)\.key$/u },
 ] as const;
 
 /** What an existing file lacks, where it matters. */
@@ -125,7 +126,7 @@ async function lackOf(name: string, folder: string): Promise<string> {
   const lines = (await readFile(join(folder, name), "utf8")).split(/\r?\n/u);
   const missing = IGNORED.filter(({ as }) => !lines.some((line) => as.test(line.trim())));
   if (missing.length === 0) return "";
-  return `add ${missing.map((one) => one.name).join(" and ")} to it: keys and records are in there`;
+  return `add ${missing.map((one) => one.name).join(", ")} to it: keys and records are in there`;
 }
 
 async function report(written: readonly Written[], folder: string, paint: Paint): Promise<string> {

@@ -36,7 +36,9 @@ describe("claimgate init", () => {
       "staff.ts",
       "tsconfig.json",
     ]);
-    expect(await textOf(folder.path, ".gitignore")).toContain("\n.claimgate/\nclaimgate.db*\n");
+    expect(await textOf(folder.path, ".gitignore")).toContain(
+      "\n.claimgate/\nclaimgate.db*\naudit.key\n",
+    );
     expect(await runClaimgate(["check"], { cwd: folder.path })).toEqual({
       exitCode: 0,
       out: "1 issuer, 2 routes, 1 policy, 2 cases: all hold\n",
@@ -112,10 +114,10 @@ describe("claimgate init", () => {
   });
 
   test.each([
-    [".claimgate\n*.db*\n", ""],
-    ["/.claimgate/\r\n/claimgate.db*\r\n", ""],
-    [".claimgate/\n", "add claimgate.db* to it"],
-    ["claimgate.db\nclaimgate.db*\n", "add .claimgate/ to it"],
+    [".claimgate\n*.db*\n*.key\n", ""],
+    ["/.claimgate/\r\n/claimgate.db*\r\n/audit.key\r\n", ""],
+    [".claimgate/\n", "add claimgate.db*, audit.key to it"],
+    ["claimgate.db\nclaimgate.db*\naudit.key\n", "add .claimgate/ to it"],
   ])("of a .gitignore with %j: %j", async (text, lack) => {
     await using folder = await tempFolder({ ".gitignore": text });
     const { out } = await runClaimgate(["init"], { cwd: folder.path });
@@ -130,7 +132,7 @@ describe("claimgate init", () => {
     const { exitCode, out } = await runClaimgate(["init", "."], { cwd: folder.path });
     expect(exitCode).toBe(0);
     expect(out).toMatch(
-      /Left as it was\n {2}policies\/staff\.ts\n {2}\.gitignore +add \.claimgate\/ and claimgate\.db\* to it/,
+      /Left as it was\n {2}policies\/staff\.ts\n {2}\.gitignore +add \.claimgate\/, claimgate\.db\*, audit\.key to it/,
     );
     expect(await textOf(folder.path, "policies/staff.ts")).toBe("// mine\n");
     expect(await textOf(folder.path, ".gitignore")).toBe("dist\n");

@@ -89,4 +89,5 @@ export default definePolicy({
 export const GITIGNORE = `# Claimgate's own: keys, editor types; revocations and audit
 .claimgate/
 claimgate.db*
+audit.key
 `;
