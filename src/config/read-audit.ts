@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { dirname, join } from "node:path";
 import { readDurationMs } from "./quantity.ts";
 import { findNewFile } from "./read-files.ts";
 import type { Reading } from "./report.ts";
@@ -97,11 +98,16 @@ async function readFile(
     report.at(path, { code, message: `file: ${complaint}`, fix });
     return "";
   }
-  const database = store.kind === "sqlite" ? store.file : undefined;
-  const taken = [configFile, database, `${database}-wal`, `${database}-shm`];
-  if (taken.includes(found.value)) {
+  if (filesInUse(configFile, store).includes(found.value)) {
     const message = "file is in use already: records would be written into it";
     report.at(path, { code: "file_taken", message, fix: "name a file of its own" });
   }
   return found.value;
+}
+
+/** The configuration, the database, and what lies beside that. */
+function filesInUse(configFile: string, store: StoreConfig): readonly string[] {
+  if (store.kind !== "sqlite") return [configFile];
+  const { file } = store;
+  return [configFile, file, `${file}-wal`, `${file}-shm`, join(dirname(file), "audit.key")];
 }

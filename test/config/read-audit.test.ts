@@ -52,6 +52,7 @@ describe("audit", () => {
     ["audit: { file: claimgate.yaml }", "1:16 file_taken"],
     ["audit: { file: claimgate.db }", "1:16 file_taken"],
     ["audit: { file: ./claimgate.db-wal }", "1:16 file_taken"],
+    ["audit: { file: audit.key }", "1:16 file_taken"],
     ["audit: { retian: 1d }", "1:10 key_unknown"],
     ["audit: true", "1:8 type_wrong"],
   ])("%s: %s", async (line, place) => {
