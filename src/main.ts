@@ -4,17 +4,9 @@
  * @module
  */
 import { Command, CommanderError } from "commander";
-import { checkCommand } from "./cli/check.ts";
-import { demoCommand } from "./cli/demo.ts";
-import { explainCommand } from "./cli/explain.ts";
-import { idpCommand } from "./cli/idp.ts";
-import { initCommand } from "./cli/init.ts";
 import { reportFindings } from "./cli/report-findings.ts";
-import { schemaCommand } from "./cli/schema.ts";
-import { serveCommand } from "./cli/serve.ts";
-import { tokenCommand } from "./cli/token.ts";
-import { versionCommand } from "./cli/version.ts";
 import { type FaultCode, GateError } from "./errors.ts";
+import { raiseConnectionLimit } from "./proxy/connection-limit.ts";
 
 const EXIT_DOES_NOT_HOLD = 1;
 const EXIT_USAGE = 2;
@@ -23,17 +15,20 @@ const EXIT_FAULT = 70;
 /** What the owner can mend in the configuration; everything else is a fault of ours. */
 const DOES_NOT_HOLD: ReadonlySet<FaultCode> = new Set(["config_invalid", "port_taken"]);
 
-const COMMANDS = [
-  demoCommand,
-  initCommand,
-  serveCommand,
-  checkCommand,
-  tokenCommand,
-  idpCommand,
-  schemaCommand,
-  explainCommand,
-  versionCommand,
-];
+type Register = (program: Command) => void;
+
+/** In the order of the help. Each is loaded when it is asked for: what serves starts the sooner. */
+const COMMANDS = {
+  demo: async () => (await import("./cli/demo.ts")).demoCommand,
+  init: async () => (await import("./cli/init.ts")).initCommand,
+  serve: async () => (await import("./cli/serve.ts")).serveCommand,
+  check: async () => (await import("./cli/check.ts")).checkCommand,
+  token: async () => (await import("./cli/token.ts")).tokenCommand,
+  idp: async () => (await import("./cli/idp.ts")).idpCommand,
+  schema: async () => (await import("./cli/schema.ts")).schemaCommand,
+  explain: async () => (await import("./cli/explain.ts")).explainCommand,
+  version: async () => (await import("./cli/version.ts")).versionCommand,
+} satisfies Record<string, () => Promise<Register>>;
 
 /** @param args Without the program's own name. Sets `process.exitCode`; never throws. */
 async function run(args: readonly string[]): Promise<void> {
@@ -42,12 +37,20 @@ async function run(args: readonly string[]): Promise<void> {
     .exitOverride()
     .configureHelp({ sortSubcommands: false })
     .showHelpAfterError("(claimgate --help tells more)");
-  for (const register of COMMANDS) register(program);
+  // Before more is loaded: the process begins again.
+  if (args[0] === "serve") raiseConnectionLimit();
+  for (const load of commandsFor(args[0])) (await load())(program);
   try {
     await program.parseAsync(args, { from: "user" });
   } catch (fault) {
     process.exitCode = report(fault);
   }
+}
+
+/** The one that is named, or all of them for the help, or for what is no command. */
+function commandsFor(word = ""): (() => Promise<Register>)[] {
+  const named = Object.entries(COMMANDS).filter(([name]) => name === word);
+  return named.length > 0 ? named.map(([, load]) => load) : Object.values(COMMANDS);
 }
 
 /** Says what went wrong on stderr. @returns The exit code. */

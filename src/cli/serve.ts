@@ -6,7 +6,6 @@
 import type { Command } from "commander";
 import { GateError } from "../errors.ts";
 import { watchFiles } from "../policy/watch.ts";
-import { raiseConnectionLimit } from "../proxy/connection-limit.ts";
 import { createLog, type Log, type LogLevel } from "../telemetry/log.ts";
 import { openSink } from "../telemetry/sink.ts";
 import { hasColour } from "./paint.ts";
@@ -38,7 +37,6 @@ async function serve(flags: ServeFlags): Promise<void> {
       "refuse to serve with NODE_TLS_REJECT_UNAUTHORIZED=0: it would trust any issuer; unset it";
     throw new GateError("config_invalid", message);
   }
-  raiseConnectionLimit();
   await using quick = isQuick(flags) ? await writeQuickConfig(flags) : undefined;
   const file = quick?.file ?? flags.config ?? "claimgate.yaml";
   const running = await startGate({
