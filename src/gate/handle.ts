@@ -69,7 +69,7 @@ async function answer(
   if (inquiry.path.startsWith(RESERVED_PREFIX)) {
     const reserved = answerReserved(gate, read.value);
     if (reserved.ok) return reserved.value;
-    recordDecision(gate, startedNs, { inquiry, denial: reserved.error });
+    recordDecision(gate, startedNs, { inquiry, result: reserved });
     return answerDenial(reserved.error, id, accept);
   }
 
@@ -80,8 +80,7 @@ async function answer(
       ? await pass(gate, site, route, result.value, { request, read: read.value, server })
       : err(result.ok ? INTERNAL_FAULT : result.error);
 
-  const ending = passed.ok ? { status: passed.value?.status ?? 101 } : { denial: passed.error };
-  recordDecision(gate, startedNs, { inquiry, decision, ...ending });
+  recordDecision(gate, startedNs, { inquiry, decision, result: passed });
   return passed.ok ? passed.value : answerDenial(passed.error, id, accept);
 }
 
@@ -107,7 +106,8 @@ async function pass(
     proto: inquiry.scheme,
     authority: inquiry.authority,
     requestId: inquiry.id,
-    ...approval,
+    identity: approval.identity,
+    policyHeaders: approval.policyHeaders,
   });
   if (!headers.ok)
     return err({ status: 400, code: "request_malformed", reason: headers.error.reason });

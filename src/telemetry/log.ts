@@ -15,18 +15,18 @@ export type DecisionRecord = {
   readonly host: string;
   readonly path: string;
   readonly client: string;
-  readonly route?: string;
+  readonly route?: string | undefined;
   readonly decision: "forward" | "deny";
-  readonly code?: string;
+  readonly code?: string | undefined;
   /** The operator's reason: a refusal's, or a policy's own code. */
-  readonly reason?: string;
-  readonly detail?: string;
-  readonly policy?: string;
+  readonly reason?: string | undefined;
+  readonly detail?: string | undefined;
+  readonly policy?: string | undefined;
   /** Of a policy that broke. */
-  readonly stack?: string;
-  readonly issuer?: string;
+  readonly stack?: string | undefined;
+  readonly issuer?: string | undefined;
   /** A keyed hash of issuer and `sub`. */
-  readonly subject?: string;
+  readonly subject?: string | undefined;
   readonly status: number;
   /** Until the answer began. */
   readonly ms: number;
@@ -72,7 +72,7 @@ export function createLog({ sink, format, colour, level, now }: LogOptions): Log
       const time = new Date(now()).toISOString();
       sink.write(
         format === "json"
-          ? jsonLine({ time, level: "info", event: "decision", ...record })
+          ? `{"time":"${time}","level":"info","event":"decision",${jsonLine(record).slice(1)}`
           : readable(time, record, paint),
       );
     },
