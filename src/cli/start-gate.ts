@@ -83,6 +83,7 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
 
   async function putInForce(next: Assembly): Promise<void> {
     const nextTls = next.config.tls && (await readTls(next.config.tls));
+    refuseOtherTls(next.config.listen, listeners, tls, nextTls);
     const kept = listeners.filter((listener) => keeps(listener, config, next.config, tls, nextTls));
     if (kept.length < listeners.length) await handingOver;
     const site = await openSite(next, gate.site, { log, now });
@@ -209,6 +210,32 @@ async function openListeners(
     throw fault;
   }
   return listeners;
+}
+
+/**
+ * A unix socket cannot be handed over, so it stays as it was opened. A renewed certificate can
+ * wait for a restart; who is let in cannot.
+ *
+ * @throws GateError `config_invalid` when such a socket would go on letting in others.
+ */
+function refuseOtherTls(
+  wanted: readonly ListenAddress[],
+  listeners: readonly Listener[],
+  before: TlsMaterial | undefined,
+  after: TlsMaterial | undefined,
+): void {
+  if (whoIsLetIn(before) === whoIsLetIn(after)) return;
+  const stuck = listeners.find(
+    ({ address }) => address.kind === "unix" && wanted.some((one) => Bun.deepEquals(one, address)),
+  );
+  if (stuck === undefined) return;
+  const message = `${stuck.url} cannot change whom its TLS lets in while it is open: restart the gate, or name another socket`;
+  throw new GateError("config_invalid", message);
+}
+
+function whoIsLetIn(tls: TlsMaterial | undefined): string {
+  if (tls === undefined) return "plain";
+  return tls.clientAuth === "required" ? `clients of ${tls.ca}` : "anyone";
 }
 
 /** Whether a socket that is wanted again can stay as it is: same certificate, same limits. */
