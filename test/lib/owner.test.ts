@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, spyOn, test } from "bun:test";
+import { afterAll, afterEach, describe, expect, spyOn, test } from "bun:test";
 import { isTrustedOwner } from "../../src/lib/owner.ts";
 
 const CALLER = 1_000;
@@ -10,6 +10,8 @@ describe("isTrustedOwner()", () => {
   afterEach(() => {
     getuid.mockReturnValue(CALLER);
   });
+  // Other files may run in this process, and ask who they are.
+  afterAll(() => getuid.mockRestore());
 
   test.each([
     [CALLER, true],
