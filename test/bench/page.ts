@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { cpus, release, totalmem } from "node:os";
+import { cpus, totalmem } from "node:os";
 import type { Round } from "./wrk.ts";
 
 export type Row = Round & { readonly what: string };
@@ -41,7 +41,7 @@ export function renderPage(results: Results, before: string): string {
 Written by \`bun run bench\`, down to "${BY_HAND.slice(3)}". Compare ratios, not numbers: the
 machine is small and its neighbours are noisy, so everything was measured in the same run, in turns.
 
-- **Machine**: ${cpus().length} cores of ${cpu?.model.trim()}, ${gigabytes} GB, Linux ${release().split(".", 2).join(".")}.
+- **Machine**: ${cpus().length} cores of ${cpu?.model.trim()}, ${gigabytes} GB, Linux.
 - **Versions**: ${versions.join(", ")}.
 - **Placement**: ${results.placement}
 - **Load**: wrk, one thread, 64 kept-alive connections, GET with a 614-byte RS256 token;

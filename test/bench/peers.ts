@@ -175,7 +175,7 @@ routes:
     identityHeaders: { X-User: sub, X-Roles: roles }
 `,
   );
-  return start({
+  const running = await start({
     name: "claimgate",
     command: [proxy.executable, "serve"],
     core,
@@ -183,6 +183,7 @@ routes:
     url: `http://127.0.0.1:${port}/`,
     readyUrl: `http://127.0.0.1:${port}/.claimgate/ready`,
   });
+  return { ...running, port };
 }
 
 const STAFF_POLICY = `import { allow, definePolicy, deny, Type } from "claimgate";
