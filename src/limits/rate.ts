@@ -1,0 +1,169 @@
+/**
+ * Rate limits: token buckets, in this process or, with a store that gates share, in that.
+ *
+ * A lost store does not stop the traffic. The gate goes on with buckets of its own, which have
+ * counted along what passed here, and asks the store again once a second. Limits are then kept
+ * by each gate on its own: looser by the number of gates, but never open.
+ *
+ * @module
+ */
+import type { Bucket, Store, Taken } from "../store/store.ts";
+import { charge, standing } from "./bucket.ts";
+import { type BucketTable, createBucketTable, refusedForMs } from "./bucket-table.ts";
+import { createSharedBuckets, type SharedBuckets } from "./shared-buckets.ts";
+
+/** One token to be taken from one bucket. */
+export type Charge = {
+  /** As `bucketKey` makes it. */
+  readonly key: string;
+  readonly bucket: Bucket;
+  /**
+   * Who can make up such keys: `strangers` with addresses of theirs, or only those with `tokens`.
+   * They are kept apart, so that strangers cannot crowd out the others.
+   */
+  readonly from: "strangers" | "tokens";
+};
+
+/** `of` is the charge that was refused; if none was, the one whose bucket is nearest to empty. */
+export type Charged<C extends Charge = Charge> = Taken & { readonly of: C };
+
+export type Limiter = {
+  /**
+   * Takes one from every bucket, or from none if one of them is empty. (Of several buckets in a
+   * shared store, those before the empty one may lose a token: each is its own round trip.)
+   *
+   * @param charges At least one; no two with one key.
+   * @returns At once where no store is asked. Never rejects.
+   */
+  take<C extends Charge>(charges: readonly C[]): Charged<C> | Promise<Charged<C>>;
+  /** Whether failures have emptied a bucket. Asks no store. */
+  peekFailures(key: string, bucket: Bucket): Taken;
+  /**
+   * Counts a failure: also beyond an empty bucket, as requests that were under way when it ran
+   * empty do. A shared store is told, and heard, later.
+   */
+  noteFailure(key: string, bucket: Bucket): void;
+};
+
+export type LimiterDependencies = {
+  /** Milliseconds since 1970. May step back: buckets then stand still for a moment, no more. */
+  readonly now: () => number;
+  readonly takeToken?: Store["takeToken"];
+  /** Told that the store is lost, at most once a minute while it is. */
+  readonly warn: (message: string) => void;
+};
+
+/** Failures under way to the store; beyond, they count here only. */
+const SHARING_LIMIT = 64;
+/** How far failures may overdraw: a minute's worth is made good in two minutes at most. */
+const OVERDRAFT = 2;
+
+export function createLimiter({ now, takeToken, warn }: LimiterDependencies): Limiter {
+  const tables = { strangers: createBucketTable(), tokens: createBucketTable() };
+  const failures = createBucketTable();
+  const store = takeToken && createSharedBuckets(takeToken, now, warn);
+
+  function takeHere<C extends Charge>(charges: readonly C[], nowMs: number): Charged<C> {
+    const refused = peek(tables, charges, nowMs);
+    if (refused !== undefined) return refused;
+    return nearest(
+      charges.map((of) => {
+        const held = tables[of.from].obtain(of.key, of.bucket, nowMs);
+        charge(held, of.bucket, 1);
+        const { remaining } = standing(held.debt, of.bucket);
+        return { allowed: true, remaining, retryMs: 0, of };
+      }),
+    );
+  }
+
+  async function takeThere<C extends Charge>(
+    shared: SharedBuckets,
+    charges: readonly C[],
+  ): Promise<Charged<C>> {
+    const taken: Charged<C>[] = [];
+    for (const of of charges) {
+      const answer = await shared.take(of.key, of.bucket, now());
+      if (answer === undefined) return takeHere(charges, now());
+      if (!answer.allowed) {
+        remember(tables[of.from], of, answer, now());
+        return { ...answer, of };
+      }
+      taken.push({ ...answer, of });
+    }
+    for (const { key, bucket, from } of charges) {
+      charge(tables[from].obtain(key, bucket, now()), bucket, 1);
+    }
+    return nearest(taken);
+  }
+
+  return {
+    take(charges) {
+      const nowMs = now();
+      if (store === undefined || !store.mayAsk(nowMs)) return takeHere(charges, nowMs);
+      return refusedBefore(tables, charges, nowMs) ?? takeThere(store, charges);
+    },
+    peekFailures(key, bucket) {
+      const nowMs = now();
+      const held = failures.size() === 0 ? undefined : failures.find(key, nowMs);
+      const here = standing(held?.debt ?? 0, bucket);
+      const there = held === undefined ? 0 : refusedForMs(held, nowMs);
+      if (there === 0) return here;
+      return { allowed: false, remaining: 0, retryMs: Math.max(there, here.retryMs) };
+    },
+    noteFailure(key, bucket) {
+      const nowMs = now();
+      charge(failures.obtain(key, bucket, nowMs), bucket, OVERDRAFT);
+      if (store === undefined || store.asked() >= SHARING_LIMIT || !store.mayAsk(nowMs)) return;
+      store.take(key, bucket, nowMs).then((answer) => {
+        if (answer?.allowed === false) remember(failures, { key, bucket }, answer, now());
+      });
+    },
+  };
+}
+
+type Tables = Readonly<Record<Charge["from"], BucketTable>>;
+
+/** @returns The refusal that lasts longest, if any bucket here is empty. */
+function peek<C extends Charge>(
+  tables: Tables,
+  charges: readonly C[],
+  nowMs: number,
+): Charged<C> | undefined {
+  let longest: Charged<C> | undefined;
+  for (const of of charges) {
+    const held = tables[of.from].find(of.key, nowMs);
+    const taken = standing(held?.debt ?? 0, of.bucket);
+    if (taken.allowed || taken.retryMs <= (longest?.retryMs ?? 0)) continue;
+    longest = { ...taken, of };
+  }
+  return longest;
+}
+
+/** What the store refused a moment ago it would refuse again: others only take more. */
+function refusedBefore<C extends Charge>(
+  tables: Tables,
+  charges: readonly C[],
+  nowMs: number,
+): Charged<C> | undefined {
+  for (const of of charges) {
+    const held = tables[of.from].find(of.key, nowMs);
+    const retryMs = held === undefined ? 0 : refusedForMs(held, nowMs);
+    if (retryMs > 0) return { allowed: false, remaining: 0, retryMs, of };
+  }
+  return undefined;
+}
+
+function remember(
+  table: BucketTable,
+  { key, bucket }: Pick<Charge, "key" | "bucket">,
+  { retryMs }: Taken,
+  nowMs: number,
+): void {
+  const held = table.obtain(key, bucket, nowMs);
+  held.refusedAtMs = nowMs;
+  held.refusedForMs = Math.min(retryMs, bucket.perMs);
+}
+
+function nearest<C extends Charge>(charged: readonly Charged<C>[]): Charged<C> {
+  return charged.reduce((least, one) => (one.remaining < least.remaining ? one : least));
+}

@@ -1,0 +1,73 @@
+/**
+ * Buckets in a store that gates share, as long as it answers, and soon.
+ *
+ * @module
+ */
+import { GateError } from "../errors.ts";
+import type { Bucket, Store, Taken } from "../store/store.ts";
+import { hashedKey } from "./bucket-key.ts";
+
+export type SharedBuckets = {
+  /** Whether the store may be asked now; of those who ask while it is lost, one a second may. */
+  mayAsk(nowMs: number): boolean;
+  /** Questions without an answer yet. */
+  asked(): number;
+  /** @returns `undefined` if the store is lost. */
+  take(key: string, bucket: Bucket, nowMs: number): Promise<Taken | undefined>;
+};
+
+/** A store on the next machine answers in a few; a request does not wait longer than this. */
+const ANSWER_WITHIN_MS = 250;
+/** How long a store that was lost is not asked. Then one request tries. */
+const PAUSE_MS = 1_000;
+const WARN_EVERY_MS = 60_000;
+
+/** @param warn Told that the store is lost, at most once a minute while it is. */
+export function createSharedBuckets(
+  takeToken: NonNullable<Store["takeToken"]>,
+  now: () => number,
+  warn: (message: string) => void,
+): SharedBuckets {
+  let lostAtMs: number | undefined;
+  let warnedAtMs: number | undefined;
+  let open = 0;
+
+  function lose(why: string): undefined {
+    const nowMs = now();
+    lostAtMs = nowMs;
+    if (isWithin(WARN_EVERY_MS, warnedAtMs, nowMs)) return;
+    warnedAtMs = nowMs;
+    warn(`the store is lost: this gate keeps rate limits on its own (${why})`);
+  }
+
+  return {
+    mayAsk(nowMs) {
+      if (lostAtMs === undefined) return true;
+      if (isWithin(PAUSE_MS, lostAtMs, nowMs)) return false;
+      lostAtMs = nowMs; // this one tries; the others wait for what it finds
+      return true;
+    },
+    asked: () => open,
+    async take(key, bucket, nowMs) {
+      const { promise: late, resolve } = Promise.withResolvers<"late">();
+      const timer = setTimeout(resolve, ANSWER_WITHIN_MS, "late");
+      open += 1;
+      try {
+        const answer = await Promise.race([takeToken(hashedKey(key), bucket, nowMs), late]);
+        if (answer === "late") return lose(`no answer within ${ANSWER_WITHIN_MS} ms`);
+        lostAtMs = undefined;
+        return answer;
+      } catch (fault) {
+        return lose(fault instanceof GateError ? fault.message : "it failed");
+      } finally {
+        open -= 1;
+        clearTimeout(timer);
+      }
+    },
+  };
+}
+
+/** A clock that was set back ends every such time: better to ask or to warn once more. */
+function isWithin(ms: number, sinceMs: number | undefined, nowMs: number): boolean {
+  return sinceMs !== undefined && nowMs >= sinceMs && nowMs - sinceMs < ms;
+}
