@@ -13,7 +13,10 @@ export type FaultCode =
   | "state_unusable" // a file of ours cannot be read or written
   | "keys_unavailable" // no key of an issuer is at hand
   | "keys_refused" // an issuer's answer breaks the bounds of a JWKS or its discovery
+  | "revocations_full" // as many are in force as are kept; none is dropped for another
   | "policy_fault" // a policy threw, ran out of time or answered nonsense
+  | "store_unavailable" // the store cannot be reached, opened or written just now
+  | "store_damaged" // what lies in the store cannot be read, is not ours, or is newer than we know
   | "upstream_unreachable"
   | "upstream_timeout"
   | "internal_fault";

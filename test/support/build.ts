@@ -13,6 +13,9 @@ const FLAGS = [
   "--compile",
   "--format=esm", // --bytecode needs it
   "--bytecode", // starts in milliseconds: nothing is parsed
+  // Every entrypoint lies at the top of the executable: `new URL("./x.ts", import.meta.url)` finds
+  // a worker there as it does beside the source that starts it.
+  "--entry-naming=[name].[ext]",
   "--minify",
   "--sourcemap", // stacks name the source's lines
   // Else the executable would read .env and bunfig.toml of whatever folder it is started in.
@@ -21,6 +24,9 @@ const FLAGS = [
   // Above our own bound on headers, so that too large ones get our answer and not a bare 431.
   "--compile-exec-argv=--max-http-header-size=65536",
 ] as const;
+
+/** Main first, then each module that runs as a Worker: the bundler does not find those itself. */
+const ENTRYPOINTS = ["src/main.ts", "src/store/sqlite-worker.ts"] as const;
 
 /**
  * @param options `outfile` is absolute; `target` is one of Bun's, this machine's when left out.
@@ -33,7 +39,7 @@ export async function buildExecutable(options: {
   const target = options.target === undefined ? [] : [`--target=${options.target}`];
   const outfile = `--outfile=${options.outfile}`;
   const child = Bun.spawn(
-    [process.execPath, "build", ...FLAGS, ...target, "src/main.ts", outfile],
+    [process.execPath, "build", ...FLAGS, ...target, ...ENTRYPOINTS, outfile],
     { cwd: ROOT, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
   );
   const [out, error] = await Promise.all([child.stdout.text(), child.stderr.text()]);

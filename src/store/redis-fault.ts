@@ -1,0 +1,65 @@
+/**
+ * Redis' errors, as the store's faults. Nothing that was sent is ever in a message.
+ *
+ * @module
+ */
+import { GateError } from "../errors.ts";
+
+/** The first word of an error reply, and what an operator reads for it. */
+const UNAVAILABLE: Readonly<Record<string, string>> = {
+  OOM: "it is full: raise maxmemory",
+  LOADING: "it is still loading its data",
+  READONLY: "it is a read-only replica",
+  MASTERDOWN: "it is a replica without its master",
+  MISCONF: "it cannot save to its disk and takes no writes",
+  BUSY: "it is busy with a script",
+  NOAUTH: "it asks for a password",
+  WRONGPASS: "it refuses the user name or password",
+  NOPERM: "its access list does not allow this user what Claimgate needs",
+  MAXCLIENTS: "it has too many clients",
+  MOVED: "it is a cluster, which Claimgate does not speak to",
+  ASK: "it is a cluster, which Claimgate does not speak to",
+  CLUSTERDOWN: "it is a cluster, which Claimgate does not speak to",
+  FULL: "it holds as many revocations as it may",
+};
+
+const DAMAGED: Readonly<Record<string, string>> = {
+  WRONGTYPE: "another program uses keys with this prefix",
+  NEWER: "its schema is newer than this claimgate knows; use the newer claimgate",
+  OTHER: "another record lies at the same place of a chain",
+  LOST: "revocations are missing: it must not evict keys (maxmemory-policy noeviction)",
+};
+
+/** There was no answer within the limit; whether the command took effect is not known. */
+export class NoAnswer extends Error {}
+
+/** We have closed it ourselves. */
+export class Closed extends Error {}
+
+/** @param where Names the store, without a password. */
+export function redisFault(where: string, error: unknown): GateError {
+  if (error instanceof GateError) return error;
+  if (error instanceof NoAnswer) return fault("store_unavailable", where, "it does not answer");
+  if (error instanceof Closed) return fault("store_unavailable", where, "it is closed");
+  const text = error instanceof Error ? error.message : "";
+  const word = /^(?:ERR )?([A-Z]{3,})\b/.exec(text)?.[1] ?? "";
+  const damage = DAMAGED[word];
+  if (damage !== undefined) return fault("store_damaged", where, damage);
+  return fault("store_unavailable", where, UNAVAILABLE[word] ?? plainReason(error, word));
+}
+
+export function fault(
+  code: "store_damaged" | "store_unavailable",
+  where: string,
+  why: string,
+): GateError {
+  return new GateError(code, `Cannot use the store ${where}: ${why}`);
+}
+
+/** Codes are Bun's or a certificate's: `ERR_REDIS_CONNECTION_CLOSED`, `DEPTH_ZERO_SELF_SIGNED_CERT`. */
+function plainReason(error: unknown, word: string): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (/AUTHENTICATION/.test(code)) return "it refuses the user name or password";
+  if (/CONNECTION|TIMEOUT|ECONN/.test(code)) return "it cannot be reached";
+  return `it answers with an error (${word || code || "unknown"})`;
+}

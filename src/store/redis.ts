@@ -1,0 +1,278 @@
+/**
+ * The store for a fleet: several gates on one Redis 7 or Valkey act as one.
+ *
+ * **Durability.** What `append`, `revoke` and `unrevoke` resolved for is in Redis' memory, and as
+ * safe as its own settings make it: with `appendfsync everysec` (AOF) a crash of Redis loses at
+ * most a second, with snapshots alone more, and a failover what the replica had not received.
+ * `revision` shows when Redis is another one than before.
+ *
+ * @module
+ */
+import type { StoreConfig } from "../config/resolved.ts";
+import { fault } from "./redis-fault.ts";
+import { openLink, type RedisLink } from "./redis-link.ts";
+import {
+  ANCHORS,
+  APPEND,
+  BEGIN_SWEEP,
+  FIND_PAGE,
+  REVISION,
+  REVOCATIONS,
+  REVOKE,
+  type Script,
+  SWEEP_SOME,
+  TAKE,
+  UNREVOKE,
+} from "./redis-scripts.ts";
+import {
+  type ChainedRecord,
+  FORGOTTEN_AFTER_MS,
+  MOST_REVOCATIONS,
+  MOST_WRITERS,
+  type RecordIndex,
+  type RecordQuery,
+  type Revocation,
+  type Store,
+} from "./store.ts";
+
+type RedisConfig = Extract<StoreConfig, { kind: "redis" }>;
+
+/** Records read in one go: a few ms of Redis' time. */
+const PAGE = 500;
+/**
+ * Index entries that one query looks at before it ends with what it has found: only a query that
+ * joins several conditions, or asks for very many, comes near it.
+ */
+const MOST_LOOKED_AT = 100_000;
+/** Longer values are hashed, so that a key's length is bounded. */
+const LONGEST_IN_KEY = 64;
+
+/** [id, [field, value, …]], in the order in which APPEND writes them. */
+type StreamEntry = readonly [id: string, fields: readonly string[]];
+
+/**
+ * @throws GateError `store_unavailable` (not reached, wrong password, evicts keys as it likes) or
+ *   `store_damaged` (newer than we know, or another program's keys).
+ */
+export async function openRedisStore(
+  { url, prefix }: RedisConfig,
+  { now }: { now: () => number },
+): Promise<Store> {
+  const where = nameOf(url);
+  const listeners: (() => void)[] = [];
+  const notify = () => {
+    for (const listener of listeners) listener();
+  };
+  let subscription: RedisLink | undefined;
+  // What has cut off one connection has cut off the other, which could not tell by itself.
+  const link = openLink({ url, where, onReturn: notify, onLoss: () => subscription?.reset() });
+  const id = crypto.randomUUID();
+  const run = (script: Script, ...args: (string | number)[]) =>
+    link.run(script, [`${prefix}meta`], [prefix, id, ...args.map(String)]);
+  try {
+    await link.first;
+    await run(REVISION);
+    await refuseEviction(link, where);
+  } catch (error) {
+    link.close();
+    throw error;
+  }
+
+  async function findPage(index: string, query: RecordQuery, offset: number) {
+    const until = query.untilMs === undefined ? "+inf" : `(${query.untilMs}`;
+    const since = query.sinceMs ?? "-inf";
+    const page = await run(FIND_PAGE, index, until, since, offset, PAGE);
+    return page as readonly (readonly [member: string, entry: StreamEntry | null])[];
+  }
+
+  return {
+    kind: "redis",
+
+    async append(records) {
+      if (records.length === 0) return;
+      const args = records.flatMap(({ writer, seq, atMs, mac, body, index }) => {
+        const names = JSON.stringify(indexesOf(index));
+        return [writer, seq, atMs, mac, body, JSON.stringify(index), names];
+      });
+      await run(APPEND, ...args);
+    },
+
+    async find(query) {
+      const found: ChainedRecord[] = [];
+      const seen = new Set<string>();
+      const index = narrowestIndex(query);
+      for (let offset = 0; offset < MOST_LOOKED_AT; offset += PAGE) {
+        const page = await findPage(index, query, offset);
+        for (const [member, entry] of page) {
+          // New ones have moved it to this page as well; or it was swept.
+          if (seen.has(member) || entry === null) continue;
+          seen.add(member);
+          const record = recordOf(member.slice(0, member.lastIndexOf(":")), entry);
+          if (fits(record, query)) found.push(record);
+          if (found.length === query.limit) return found;
+        }
+        if (page.length < PAGE) break;
+      }
+      return found;
+    },
+
+    async anchors() {
+      const rows = (await run(ANCHORS)) as readonly (readonly string[])[];
+      return rows.map(([writer = "", sweptSeq, sweptMac = "", lastSeq, lastMac = ""]) => {
+        return { writer, sweptSeq: Number(sweptSeq), sweptMac, lastSeq: Number(lastSeq), lastMac };
+      });
+    },
+
+    async chain(writer, afterSeq, limit) {
+      const key = `${prefix}chain:${writer}`;
+      const args = [key, `${afterSeq + 1}-0`, "+", "COUNT", String(limit)];
+      const entries = (await link.send("XRANGE", args)) as readonly StreamEntry[];
+      return entries.map((entry) => recordOf(writer, entry));
+    },
+
+    async sweep(beforeMs) {
+      const nowMs = now();
+      const forgottenMs = nowMs - FORGOTTEN_AFTER_MS;
+      const writers = await run(BEGIN_SWEEP, beforeMs, nowMs, forgottenMs, MOST_WRITERS);
+      let swept = 0;
+      for (const writer of writers as readonly string[]) {
+        for (let part = PAGE; part === PAGE; swept += part) {
+          part = Number(await run(SWEEP_SOME, writer, beforeMs, PAGE));
+        }
+      }
+      return swept;
+    },
+
+    async revoke(revocation) {
+      const { kind, issuer, value, atMs, untilMs } = revocation;
+      const counts = kind === "subject" || kind === "issuer" ? "later" : "earlier";
+      const field = fieldOf(kind, issuer, value);
+      const json = JSON.stringify(revocation);
+      const forgottenMs = now() - FORGOTTEN_AFTER_MS;
+      await run(REVOKE, field, atMs, untilMs, json, counts, forgottenMs, MOST_REVOCATIONS);
+    },
+
+    unrevoke: async (kind, issuer, value) =>
+      (await run(UNREVOKE, fieldOf(kind, issuer, value))) === 1,
+
+    async revocations(nowMs) {
+      const parts = (await run(REVOCATIONS, nowMs)) as readonly string[];
+      const found: Revocation[] = [];
+      for (let at = 0; at < parts.length; at += 2) {
+        found.push({ ...JSON.parse(parts[at] ?? ""), untilMs: Number(parts[at + 1]) });
+      }
+      return found.sort((one, other) => one.atMs - other.atMs);
+    },
+
+    revision: async () => String(await run(REVISION)),
+
+    onRevocation(listener) {
+      listeners.push(listener);
+      subscription ??= subscribe(url, where, `${prefix}revocations`, notify);
+    },
+
+    async takeToken(key, { limit, perMs }) {
+      const bucket = `${prefix}bucket:${hash(key)}`;
+      const answer = await link.run(TAKE, [bucket], [String(limit), String(perMs)]);
+      const [allowed, remaining = 0, retryMs = 0] = answer as readonly number[];
+      return { allowed: allowed === 1, remaining, retryMs };
+    },
+
+    async close() {
+      subscription?.close();
+      link.close();
+    },
+  };
+}
+
+/** A subscribed connection takes no other commands, so it is one of its own. */
+function subscribe(url: string, where: string, channel: string, notify: () => void): RedisLink {
+  const subscription = openLink({
+    url,
+    where,
+    prepare: (client) => client.subscribe(channel, notify),
+    onReturn: notify, // what was published meanwhile has not come through
+  });
+  // Tried again by itself; whoever waits for a change polls the revision besides.
+  subscription.first.catch(() => undefined);
+  return subscription;
+}
+
+/**
+ * A Redis that may evict any key would drop revocations without a word.
+ *
+ * @throws GateError `store_unavailable`
+ */
+async function refuseEviction(link: RedisLink, where: string): Promise<void> {
+  // An access list may forbid the question; that is no reason to refuse.
+  const info = String(await link.send("INFO", ["memory"]).catch(() => ""));
+  const isBounded = Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0) > 0;
+  const policy = /^maxmemory_policy:([a-z-]+)/m.exec(info)?.[1] ?? "";
+  if (!isBounded || !policy.startsWith("allkeys-")) return;
+  const why = `it evicts keys, revocations among them (${policy}); set maxmemory-policy noeviction`;
+  throw fault("store_unavailable", where, why);
+}
+
+/** `rediss://host:6380`, without user, password and what follows. */
+function nameOf(url: string): string {
+  const { protocol, host, pathname } = new URL(url);
+  return `${protocol}//${host === "" ? pathname : host}`;
+}
+
+function fieldOf(kind: Revocation["kind"], issuer: string | undefined, value: string): string {
+  return JSON.stringify([kind, issuer ?? "", value]);
+}
+
+function hash(text: string): string {
+  return new Bun.CryptoHasher("sha256").update(text).digest("base64url");
+}
+
+const indexName = (kind: string, value: string) =>
+  `${kind}:${value.length > LONGEST_IN_KEY ? hash(value) : value}`;
+
+/** Everything a record can be found by. */
+function indexesOf(index: RecordIndex): readonly string[] {
+  const { kind, requestId, subject, route, code, denied } = index;
+  const names = ["all"];
+  if (kind === "act") names.push("act");
+  if (denied) names.push("denied");
+  if (requestId !== undefined) names.push(indexName("request", requestId));
+  if (subject !== undefined) names.push(indexName("subject", subject));
+  if (route !== undefined) names.push(indexName("route", route));
+  if (code !== undefined) names.push(indexName("code", code));
+  return names;
+}
+
+function narrowestIndex({ kind, requestId, subject, route, code, denied }: RecordQuery): string {
+  if (requestId !== undefined) return indexName("request", requestId);
+  if (subject !== undefined) return indexName("subject", subject);
+  if (code !== undefined) return indexName("code", code);
+  if (kind === "act") return "act";
+  if (denied) return "denied";
+  return route === undefined ? "all" : indexName("route", route);
+}
+
+/** The times are the index's own bounds. */
+function fits({ index }: ChainedRecord, query: RecordQuery): boolean {
+  const { kind, requestId, subject, route, code, denied } = query;
+  return (
+    (kind === undefined || index.kind === kind) &&
+    (requestId === undefined || index.requestId === requestId) &&
+    (subject === undefined || index.subject === subject) &&
+    (route === undefined || index.route === route) &&
+    (code === undefined || index.code === code) &&
+    (denied === undefined || index.denied)
+  );
+}
+
+function recordOf(writer: string, [id, fields]: StreamEntry): ChainedRecord {
+  const [, at, , mac = "", , body = "", , index = "{}"] = fields;
+  return {
+    writer,
+    seq: Number(id.slice(0, id.indexOf("-"))),
+    atMs: Number(at),
+    body,
+    mac,
+    index: JSON.parse(index),
+  };
+}
