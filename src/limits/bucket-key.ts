@@ -2,6 +2,8 @@ import type { Bucket } from "../store/store.ts";
 
 /** Longer keys are kept as their hash: a subject may be as long as a token. */
 const KEY_LIMIT = 128;
+/** 192 bits. */
+const HASH_CHARACTERS = 32;
 
 /**
  * The key of a bucket: what asks for the limit, how large the bucket is, and who shares it. A
@@ -12,10 +14,6 @@ const KEY_LIMIT = 128;
  */
 export function bucketKey(scope: string, { limit, perMs }: Bucket, who: string): string {
   const key = `${scope.length}:${scope}:${limit}/${perMs}:${who}`;
-  return key.length <= KEY_LIMIT ? key : hashedKey(key);
-}
-
-/** A key of 32 characters, in which no subject and no address can be read. */
-export function hashedKey(key: string): string {
-  return new Bun.CryptoHasher("sha256").update(key).digest("base64url").slice(0, 32);
+  if (key.length <= KEY_LIMIT) return key;
+  return new Bun.CryptoHasher("sha256").update(key).digest("base64url").slice(0, HASH_CHARACTERS);
 }

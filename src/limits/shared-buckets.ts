@@ -5,7 +5,6 @@
  */
 import { GateError } from "../errors.ts";
 import type { Bucket, Store, Taken } from "../store/store.ts";
-import { hashedKey } from "./bucket-key.ts";
 
 export type SharedBuckets = {
   /** Whether the store may be asked now; of those who ask while it is lost, one a second may. */
@@ -53,7 +52,7 @@ export function createSharedBuckets(
       const timer = setTimeout(resolve, ANSWER_WITHIN_MS, "late");
       open += 1;
       try {
-        const answer = await Promise.race([takeToken(hashedKey(key), bucket, nowMs), late]);
+        const answer = await Promise.race([takeToken(key, bucket, nowMs), late]);
         if (answer === "late") return lose(`no answer within ${ANSWER_WITHIN_MS} ms`);
         lostAtMs = undefined;
         return answer;
