@@ -147,10 +147,14 @@ http://127.0.0.1:${port} {
 
 /** The whole gate: full token check, three policies, identity headers, a log line a request. */
 export async function startGate(
-  proxy: Proxy & { readonly jwks: string; readonly executable: string },
-): Promise<Running> {
-  const { folder, core, upstreamPort } = proxy;
-  const port = freePort();
+  proxy: Proxy & {
+    readonly jwks: string;
+    readonly executable: string;
+    /** Of a gate that has ended, to start it once more in its folder. */
+    readonly port?: number;
+  },
+): Promise<Running & { readonly port: number }> {
+  const { folder, core, upstreamPort, port = freePort() } = proxy;
   const home = join(folder, `gate-${port}`);
   await mkdir(join(home, "policies"), { recursive: true });
   await Bun.write(join(home, "keys.json"), proxy.jwks);
