@@ -1,0 +1,107 @@
+/**
+ * What a revocation is made of. Pure: the moment is passed in.
+ *
+ * @module
+ */
+import type { IssuerConfig } from "../config/resolved.ts";
+import { GateError } from "../errors.ts";
+import type { Revocation } from "../store/store.ts";
+
+/** What is to be refused from now on. Times are NumericDates: seconds since 1970 (RFC 7519 §2). */
+export type Target =
+  | {
+      readonly kind: "jti";
+      /** The `iss` claim. */
+      readonly issuer: string;
+      readonly id: string;
+      readonly expiresAt?: number;
+    }
+  | { readonly kind: "token"; readonly hash: string; readonly expiresAt?: number }
+  | { readonly kind: "subject"; readonly issuer: string; readonly subject: string }
+  | { readonly kind: "issuer"; readonly issuer: string };
+
+/** What an issuer's configuration says of the times of its tokens. */
+export type IssuerTimes = Pick<
+  IssuerConfig,
+  "issuer" | "clockToleranceSeconds" | "maxLifetimeSeconds"
+>;
+
+type Circumstances = {
+  readonly issuers: readonly IssuerTimes[];
+  readonly reason: string;
+  readonly author: string;
+  readonly nowMs: number;
+};
+
+/** A token may say that it expires in the year 9999. */
+const LONGEST_MS = 10 * 365 * 24 * 3_600_000;
+
+/** What names may be in a revocation: more is no name but a burden on every gate's memory. */
+export const LONGEST_VALUE = 1_024;
+
+/**
+ * In force at any time. What names a subject or an issuer may have as many more, so that there
+ * is room for the great stroke when the small ones have used up theirs.
+ */
+const MOST = { tokens: 100_000, all: 110_000 };
+
+export function revocationOf(target: Target, circumstances: Circumstances): Revocation {
+  const { reason, author, nowMs: atMs } = circumstances;
+  return { ...thingOf(target), reason, author, atMs, untilMs: forgottenAt(target, circumstances) };
+}
+
+/** What a store knows it by. */
+export function thingOf(target: Target): Pick<Revocation, "kind" | "issuer" | "value"> {
+  switch (target.kind) {
+    case "jti":
+      return { kind: "jti", issuer: target.issuer, value: target.id };
+    case "token":
+      return { kind: "token", value: target.hash };
+    case "subject":
+      return { kind: "subject", issuer: target.issuer, value: target.subject };
+    case "issuer":
+      return { kind: "issuer", issuer: target.issuer, value: "" };
+  }
+}
+
+/** When every token that it hits will have expired. */
+function forgottenAt(target: Target, { issuers, nowMs }: Circumstances): number {
+  const about =
+    target.kind === "token" ? issuers : issuers.filter(({ issuer }) => issuer === target.issuer);
+  const longest = (member: "clockToleranceSeconds" | "maxLifetimeSeconds") =>
+    Math.max(0, ...about.map((issuer) => issuer[member])) * 1_000;
+  const toleranceMs = longest("clockToleranceSeconds");
+  const expiresAt = "expiresAt" in target ? target.expiresAt : undefined;
+  const expiryMs =
+    expiresAt !== undefined && Number.isFinite(expiresAt)
+      ? expiresAt * 1_000
+      : // What is accepted now expires by then: `maxLifetime` itself has the tolerance (design, 6).
+        nowMs + longest("maxLifetimeSeconds") + toleranceMs;
+  return Math.min(expiryMs + toleranceMs, nowMs + LONGEST_MS);
+}
+
+/**
+ * Which of two revocations are of the same thing: they have the same key.
+ *
+ * @param issuer Empty for kind `token`.
+ */
+export function keyOf(kind: Revocation["kind"], issuer: string, value: string): string {
+  return `${kind}${issuer.length}:${issuer}${value}`;
+}
+
+export function keyOfRevocation({ kind, issuer = "", value }: Revocation): string {
+  return keyOf(kind, issuer, value);
+}
+
+/**
+ * None is ever dropped for another: what was revoked would be good again, and nobody would know.
+ *
+ * @param count How many are in force.
+ * @throws GateError `revocations_full`
+ */
+export function assertRoom(kind: Revocation["kind"], count: number): void {
+  const most = kind === "subject" || kind === "issuer" ? MOST.all : MOST.tokens;
+  if (count < most) return;
+  const message = `as many as ${count} revocations are in force, and no more are kept: revoke the subject or the issuer instead of single tokens`;
+  throw new GateError("revocations_full", message);
+}
