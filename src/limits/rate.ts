@@ -51,6 +51,8 @@ export type LimiterDependencies = {
   readonly takeToken?: Store["takeToken"];
   /** Told that the store is lost, at most once a minute while it is. */
   readonly warn: (message: string) => void;
+  /** How long a request waits for the store (250). */
+  readonly answerWithinMs?: number;
 };
 
 /** Failures under way to the store; beyond, they count here only. */
@@ -58,10 +60,11 @@ const SHARING_LIMIT = 64;
 /** How far failures may overdraw: a minute's worth is made good in two minutes at most. */
 const OVERDRAFT = 2;
 
-export function createLimiter({ now, takeToken, warn }: LimiterDependencies): Limiter {
+export function createLimiter(dependencies: LimiterDependencies): Limiter {
+  const { now, takeToken } = dependencies;
   const tables = { strangers: createBucketTable(), tokens: createBucketTable() };
   const failures = createBucketTable();
-  const store = takeToken && createSharedBuckets(takeToken, now, warn);
+  const store = takeToken && createSharedBuckets(takeToken, dependencies);
 
   function takeHere<C extends Charge>(charges: readonly C[], nowMs: number): Charged<C> {
     const refused = peek(tables, charges, nowMs);

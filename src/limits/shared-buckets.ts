@@ -21,12 +21,19 @@ const ANSWER_WITHIN_MS = 250;
 const PAUSE_MS = 1_000;
 const WARN_EVERY_MS = 60_000;
 
-/** @param warn Told that the store is lost, at most once a minute while it is. */
+/**
+ * @param options `warn` is told that the store is lost, at most once a minute while it is;
+ *   `answerWithinMs` is how long a request waits for it (250).
+ */
 export function createSharedBuckets(
   takeToken: NonNullable<Store["takeToken"]>,
-  now: () => number,
-  warn: (message: string) => void,
+  options: {
+    readonly now: () => number;
+    readonly warn: (message: string) => void;
+    readonly answerWithinMs?: number | undefined;
+  },
 ): SharedBuckets {
+  const { now, warn, answerWithinMs = ANSWER_WITHIN_MS } = options;
   let lostAtMs: number | undefined;
   let warnedAtMs: number | undefined;
   let open = 0;
@@ -49,11 +56,11 @@ export function createSharedBuckets(
     asked: () => open,
     async take(key, bucket, nowMs) {
       const { promise: late, resolve } = Promise.withResolvers<"late">();
-      const timer = setTimeout(resolve, ANSWER_WITHIN_MS, "late");
+      const timer = setTimeout(resolve, answerWithinMs, "late");
       open += 1;
       try {
         const answer = await Promise.race([takeToken(key, bucket, nowMs), late]);
-        if (answer === "late") return lose(`no answer within ${ANSWER_WITHIN_MS} ms`);
+        if (answer === "late") return lose(`no answer within ${answerWithinMs} ms`);
         lostAtMs = undefined;
         return answer;
       } catch (fault) {
