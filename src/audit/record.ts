@@ -1,0 +1,246 @@
+/**
+ * Takes entries from the request path and brings them to the store: chained, in order, in
+ * batches. A record waits at most 100 ms before its batch is on its way, so that a `kill -9`
+ * loses the last 200 ms at most. When the store is behind, the gate waits (`room`); nothing is
+ * dropped before `close` has run out of time.
+ *
+ * @module
+ */
+import type { AuditConfig } from "../config/resolved.ts";
+import type { ChainedRecord, Store } from "../store/store.ts";
+import { openChain } from "./chain.ts";
+import type { AuditEntry } from "./entry.ts";
+import { openAuditFile } from "./file.ts";
+import { openSweeper } from "./sweep.ts";
+
+export type Audit = {
+  /** Costs the caller a push to a list. Whoever answers requests asks `room` first. */
+  record(entry: AuditEntry): void;
+  /** `undefined` while there is room; else a promise to await before the next request. */
+  room(): Promise<void> | undefined;
+  /** Resolves when everything recorded before is in the store; waits as long as that takes. */
+  flush(): Promise<void>;
+  /** Writes what is left, for up to `closeMs`, 5 s; what then remains is lost, and told. */
+  close(): Promise<void>;
+};
+
+export type AuditDeps = {
+  readonly store: Pick<Store, "append" | "anchors" | "sweep">;
+  readonly key: Uint8Array;
+  readonly now: () => number;
+  /** Read at each use, so that a reload can change the file and the retention. */
+  readonly config: () => Pick<AuditConfig, "file" | "retainMs">;
+  /** For the log: told once when the store or the file fails, and once when it works again. */
+  readonly warn: (message: string) => void;
+  /** Records were dropped at the end. */
+  readonly onLoss: (message: string) => void;
+  /** How long `close` may take. */
+  readonly closeMs?: number;
+};
+
+const BATCH_MS = 100;
+const MOST_IN_BATCH = 1_000;
+const MOST_WAITING = 50_000;
+/** UTF-16 code units of paths, which are as long as strangers like. */
+const MOST_WAITING_LENGTH = 64 * 1024 * 1024;
+const RETRY_FIRST_MS = 100;
+const RETRY_LAST_MS = 5_000;
+const CLOSE_MS = 5_000;
+/** How long chaining may hold the event loop. */
+const SLICE_MS = 1;
+const SLICE_CHECK = 16;
+
+export function openAudit(deps: AuditDeps): Audit {
+  const { store, warn, onLoss, closeMs = CLOSE_MS } = deps;
+  const chain = openChain(deps.key);
+  const file = openAuditFile({ path: () => deps.config().file, warn });
+  const retainMs = () => deps.config().retainMs;
+  const sweeper = openSweeper({ store, now: deps.now, retainMs, warn });
+
+  let waiting: AuditEntry[] = [];
+  let waitingLength = 0;
+  /** When the oldest of `waiting` came, by the monotonic clock. */
+  let oldestMs = 0;
+  /** Taken from `waiting` and not yet in the store. */
+  let underWay = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let pumping: Promise<void> | undefined;
+  let recorded = 0;
+  let written = 0;
+  /** What somebody waits for: as many as these are written without delay. */
+  let urgent = 0;
+  let ending: "no" | "closing" | "closed" = "no";
+  let roomMade: PromiseWithResolvers<void> | undefined;
+  /** Ends a pause between two attempts. */
+  let hurry: () => void = () => {};
+
+  function record(entry: AuditEntry): void {
+    if (ending === "closed") {
+      onLoss("1 audit record came after the audit was closed");
+      return;
+    }
+    if (waiting.length === 0) oldestMs = performance.now();
+    waiting.push(entry);
+    recorded += 1;
+    waitingLength += lengthOf(entry);
+    if (pumping !== undefined) return;
+    if (waiting.length >= MOST_IN_BATCH || ending !== "no") start();
+    else timer ??= setTimeout(start, BATCH_MS);
+  }
+
+  function start(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    pumping ??= pump().finally(() => {
+      pumping = undefined;
+      if (waiting.length === 0 || ending === "closed") return;
+      timer ??= setTimeout(start, Math.max(0, oldestMs + BATCH_MS - performance.now()));
+    });
+  }
+
+  function isDue(): boolean {
+    if (waiting.length === 0) return false;
+    if (written < urgent || ending !== "no" || waiting.length >= MOST_IN_BATCH) return true;
+    return performance.now() - oldestMs >= BATCH_MS;
+  }
+
+  async function pump(): Promise<void> {
+    do {
+      // Whoever has just recorded is answering a request.
+      await nextTurn();
+      const batch = await takeBatch();
+      file.write(batch.map(({ body }) => `${body}\n`).join(""));
+      await bring(batch);
+      underWay = 0;
+      written += batch.length;
+      if (hasRoom()) makeRoom();
+    } while (isDue() && ending !== "closed");
+  }
+
+  async function takeBatch(): Promise<readonly ChainedRecord[]> {
+    const taken = waiting.splice(0, MOST_IN_BATCH);
+    underWay = taken.length;
+    for (const entry of taken) waitingLength -= lengthOf(entry);
+    const batch: ChainedRecord[] = [];
+    let sliceMs = performance.now();
+    for (const entry of taken) {
+      batch.push(chain.link(entry));
+      if (batch.length % SLICE_CHECK !== 0 || performance.now() - sliceMs < SLICE_MS) continue;
+      await nextTurn();
+      sliceMs = performance.now();
+    }
+    return batch;
+  }
+
+  /** Tries until the batch is in the store, or the audit is closed. */
+  async function bring(batch: readonly ChainedRecord[]): Promise<void> {
+    let pauseMs = RETRY_FIRST_MS;
+    let isTold = false;
+    while (ending !== "closed") {
+      try {
+        await store.append(batch);
+        break;
+      } catch (fault) {
+        if (await hasArrived(batch)) break;
+        if (!isTold) {
+          const why = fault instanceof Error ? fault.message : String(fault);
+          warn(`the audit cannot be written; records wait and the gate slows down: ${why}`);
+        }
+        isTold = true;
+        await pause(ending === "no" ? pauseMs : RETRY_FIRST_MS);
+        pauseMs = Math.min(pauseMs * 2, RETRY_LAST_MS);
+      }
+    }
+    if (isTold && ending !== "closed") warn("the audit is written again; no record was lost");
+  }
+
+  /** Whether a batch landed although the store's answer was lost: it moves the anchor, too. */
+  async function hasArrived(batch: readonly ChainedRecord[]): Promise<boolean> {
+    const last = batch.at(-1)?.seq ?? 0;
+    try {
+      const anchors = await store.anchors();
+      return anchors.some(({ writer, lastSeq }) => writer === chain.writer && lastSeq >= last);
+    } catch {
+      // As unknown as before: it is tried again.
+      return false;
+    }
+  }
+
+  function pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const pauseTimer = setTimeout(resolve, ms);
+      hurry = () => {
+        clearTimeout(pauseTimer);
+        resolve();
+      };
+    });
+  }
+
+  function hasRoom(): boolean {
+    return waiting.length + underWay < MOST_WAITING && waitingLength < MOST_WAITING_LENGTH;
+  }
+
+  function makeRoom(): void {
+    roomMade?.resolve();
+    roomMade = undefined;
+  }
+
+  async function flush(): Promise<void> {
+    const wanted = recorded;
+    urgent = Math.max(urgent, wanted);
+    while (written < wanted && ending !== "closed") {
+      start();
+      await pumping;
+    }
+    await file.flush();
+  }
+
+  async function close(): Promise<void> {
+    if (ending !== "no") return;
+    ending = "closing";
+    sweeper.close();
+    hurry();
+    const isDone = await withinTime(flush(), closeMs);
+    ending = "closed";
+    clearTimeout(timer);
+    hurry();
+    makeRoom();
+    if (!isDone) {
+      const lost = waiting.length + underWay;
+      waiting = [];
+      onLoss(`${lost} audit records are lost: the store did not take them before the end`);
+    }
+    await withinTime(file.close(), closeMs);
+  }
+
+  return {
+    record,
+    room() {
+      if (hasRoom() || ending === "closed") return undefined;
+      roomMade ??= Promise.withResolvers();
+      return roomMade.promise;
+    },
+    flush,
+    close,
+  };
+}
+
+function lengthOf(entry: AuditEntry): number {
+  return entry.kind === "decision" ? entry.path.length : 0;
+}
+
+/** Lets the event loop take what has arrived. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** @returns Whether it was done in time. */
+async function withinTime(work: Promise<void>, limitMs: number): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => late.resolve(false), limitMs);
+  try {
+    return await Promise.race([work.then(() => true), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
