@@ -36,6 +36,9 @@ type Circumstances = {
 /** A token may say that it expires in the year 9999. */
 const LONGEST_MS = 10 * 365 * 24 * 3_600_000;
 
+/** What had expired is refused anyway: it is kept so that whoever revoked it finds it. */
+const SHOWN_MS = 3_600_000;
+
 /** What names may be in a revocation: more is no name but a burden on every gate's memory. */
 export const LONGEST_VALUE = 1_024;
 
@@ -77,7 +80,8 @@ function forgottenAt(target: Target, { issuers, nowMs }: Circumstances): number 
       ? expiresAt * 1_000
       : // What is accepted now expires by then: `maxLifetime` itself has the tolerance (design, 6).
         nowMs + longest("maxLifetimeSeconds") + toleranceMs;
-  return Math.min(expiryMs + toleranceMs, nowMs + LONGEST_MS);
+  const endMs = Math.min(expiryMs + toleranceMs, nowMs + LONGEST_MS);
+  return endMs > nowMs ? endMs : nowMs + SHOWN_MS;
 }
 
 /**

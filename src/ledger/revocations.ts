@@ -97,8 +97,7 @@ export async function openRevocations(deps: RevocationDependencies): Promise<Rev
     const after = await answered(store.revision());
     if (hasLost(seen, revision) || hasLost(revision, after)) putBack(stored);
     for (const [key, entry] of saved) if (own.get(key) === entry) own.delete(key);
-    index.replace(stored);
-    for (const { revocation } of own.values()) index.put(revocation);
+    await index.replace(stored, () => Array.from(own.values(), ({ revocation }) => revocation));
     seen = revision;
     fullAtMs = beganMs;
   }
@@ -204,7 +203,7 @@ export async function openRevocations(deps: RevocationDependencies): Promise<Rev
 }
 
 /** See `Store.revision`. */
-const REVISION = /^(.*)[:.](\d+)$/;
+const REVISION = /^(.*)\.(\d+)$/;
 
 /** Whether the store knows less than it did: it is another one, or an earlier state of it. */
 function hasLost(before: string | undefined, after: string): boolean {

@@ -103,7 +103,7 @@ describe("another process", () => {
     let asked = 0;
     const revision = async () => {
       asked += 1;
-      return "epoch:1";
+      return "epoch.1";
     };
     const there = await openRevocations(parts.deps({ ...real, onRevocation() {}, revision }));
     await real.revoke(revoked());
@@ -284,7 +284,7 @@ test("a store that is full refuses tokens before subjects, and drops nothing", a
   await using parts = await storesForTests();
   const real = await parts.openStore();
   const many = Array.from({ length: 100_000 }, (_, n) => revoked({ value: `many-${n}` }));
-  const store = { ...real, revocations: async () => many, revision: async () => "full:1" };
+  const store = { ...real, revocations: async () => many, revision: async () => "full.1" };
   const revocations = await openRevocations(parts.deps(store));
   const full = revocations.revoke(revoked());
   expect(full).rejects.toMatchObject({ code: "revocations_full" });

@@ -1,0 +1,85 @@
+/**
+ * The store as a command opens it: directly, whether or not a gate is running on it.
+ *
+ * @module
+ */
+import { dirname } from "node:path";
+import { openAuditKey } from "../audit/key.ts";
+import { openAudit } from "../audit/record.ts";
+import { loadConfig } from "../config/load.ts";
+import type { Config } from "../config/resolved.ts";
+import { type FaultCode, GateError } from "../errors.ts";
+import { openTokenHash, type TokenHash } from "../ledger/token-hash.ts";
+import { openStore } from "../store/open.ts";
+import type { Store } from "../store/store.ts";
+
+export type Ledger = {
+  readonly config: Config;
+  readonly store: Store;
+  readonly tokenHash: TokenHash;
+};
+
+/**
+ * @param file The configuration.
+ * @throws GateError `usage_wrong` (no such file), `config_invalid`, `store_unavailable`,
+ *   `store_damaged`, `state_unusable`; and what `work` throws.
+ */
+export async function withLedger<T>(
+  file: string,
+  work: (ledger: Ledger) => Promise<T>,
+): Promise<T> {
+  const loaded = await loadConfig(file, process.env);
+  if (!loaded.ok) {
+    const message = `${file} does not hold, so the store is not known`;
+    throw new GateError("config_invalid", message, { findings: loaded.error });
+  }
+  const config = loaded.value;
+  const store = await openStore(config.store, { now: Date.now });
+  try {
+    const tokenHash = await openTokenHash(store, config.store);
+    return await work({ config, store, tokenHash });
+  } finally {
+    await store.close();
+  }
+}
+
+export type Act = {
+  readonly act: "revoke" | "unrevoke";
+  /** By public ids; never a token. */
+  readonly target: string;
+  readonly reason?: string;
+};
+
+/**
+ * Writes down what somebody has done here.
+ *
+ * @throws GateError `store_unavailable`, `state_unusable`: what was done is done all the same.
+ */
+export async function recordAct({ config, store }: Ledger, act: Act): Promise<void> {
+  const key = await openAuditKey(auditFolderOf(config)).catch((fault: unknown) => {
+    throw fault instanceof GateError ? unrecorded(fault.code, fault.message) : fault;
+  });
+  let lost: string | undefined;
+  const audit = openAudit({
+    store,
+    key,
+    now: Date.now,
+    config: () => config.audit,
+    warn: (message) => process.stderr.write(`claimgate: ${message}\n`),
+    onLoss: (message) => {
+      lost = message;
+    },
+  });
+  audit.record({ kind: "act", at: new Date().toISOString(), actor: "cli", ...act });
+  await audit.close();
+  if (lost !== undefined) throw unrecorded("store_unavailable", lost);
+}
+
+function unrecorded(code: FaultCode, why: string): GateError {
+  return new GateError(code, `it is done, but not in the audit: ${why}`);
+}
+
+/** Beside an SQLite file; for Redis, beside the configuration. */
+function auditFolderOf({ store, folder }: Config): string {
+  return store.kind === "sqlite" ? dirname(store.file) : folder;
+}
