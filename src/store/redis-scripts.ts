@@ -6,7 +6,7 @@
  *
  * | key | holds | kept |
  * | --- | --- | --- |
- * | `meta` | hash: version, id, revision, cutoff, keepMs | one |
+ * | `meta` | hash: version, id, revision, cutoff, keepMs, `secret:…` | one |
  * | `revoked` | hash: what is revoked → JSON | at most `MOST_REVOCATIONS` |
  * | `revoked:until` | sorted set: what is revoked, by its end in ms | as `revoked` |
  * | `chain:WRITER` | stream: one writer's records, `SEQ-0` | swept; TTL |
@@ -48,6 +48,12 @@ end
 export const REVISION = script(`${BEGIN}
 local at = redis.call('HMGET', meta, 'id', 'revision')
 return at[1] .. '.' .. at[2]
+`);
+
+/** Arguments: field, secret. @returns The secret in force. */
+export const SECRET = script(`${BEGIN}
+redis.call('HSETNX', meta, ARGV[3], ARGV[4])
+return redis.call('HGET', meta, ARGV[3])
 `);
 
 /**
@@ -103,15 +109,19 @@ end
 return #fresh
 `);
 
-/** Arguments: index, latest score, earliest score, offset, count. @returns Per entry: member, stream entry. */
+/**
+ * Arguments: index, latest and earliest time, offset, count. @returns Per entry: member, time, and
+ * what lies in the stream.
+ */
 export const FIND_PAGE = script(`${BEGIN}
 local members = redis.call('ZREVRANGEBYSCORE', prefix .. 'index:' .. ARGV[3], ARGV[4], ARGV[5],
-  'LIMIT', ARGV[6], ARGV[7])
+  'WITHSCORES', 'LIMIT', ARGV[6], ARGV[7])
 local page = {}
-for i, member in ipairs(members) do
-  local writer, seq = string.match(member, '^(.*):0*(%d+)$')
+for i = 1, #members, 2 do
+  local writer, seq = string.match(members[i], '^(.*):0*(%d+)$')
   local id = seq .. '-0'
-  page[i] = { member, redis.call('XRANGE', prefix .. 'chain:' .. writer, id, id)[1] or false }
+  local entry = redis.call('XRANGE', prefix .. 'chain:' .. writer, id, id)[1]
+  page[#page + 1] = { members[i], members[i + 1], entry or false }
 end
 return page
 `);
@@ -169,7 +179,7 @@ return count
 `);
 
 /**
- * Merges as \`mergeRevocations\` does. Arguments: field, at, until, JSON, 'later' or 'earlier' (the
+ * Merges as `mergeRevocations` does. Arguments: field, at, until, JSON, 'later' or 'earlier' (the
  * time that counts), forgotten before, most. @returns 1 when anything has changed.
  */
 export const REVOKE = script(`${BEGIN}

@@ -20,6 +20,7 @@ import {
   REVOCATIONS,
   REVOKE,
   type Script,
+  SECRET,
   SWEEP_SOME,
   TAKE,
   UNREVOKE,
@@ -39,11 +40,8 @@ type RedisConfig = Extract<StoreConfig, { kind: "redis" }>;
 
 /** Records read in one go: a few ms of Redis' time. */
 const PAGE = 500;
-/**
- * Index entries that one query looks at before it ends with what it has found: only a query that
- * joins several conditions, or asks for very many, comes near it.
- */
-const MOST_LOOKED_AT = 100_000;
+/** Index entries that one query looks at before it ends with what it has found. */
+const MOST_LOOKED_AT = 1_000_000;
 /** Longer values are hashed, so that a key's length is bounded. */
 const LONGEST_IN_KEY = 64;
 
@@ -66,9 +64,9 @@ export async function openRedisStore(
   let subscription: RedisLink | undefined;
   // What has cut off one connection has cut off the other, which could not tell by itself.
   const link = openLink({ url, where, onReturn: notify, onLoss: () => subscription?.reset() });
-  const id = crypto.randomUUID();
   const run = (script: Script, ...args: (string | number)[]) =>
-    link.run(script, [`${prefix}meta`], [prefix, id, ...args.map(String)]);
+    // The id is for a place that turns out to be empty, each time it does.
+    link.run(script, [`${prefix}meta`], [prefix, crypto.randomUUID(), ...args.map(String)]);
   try {
     await link.first;
     await run(REVISION);
@@ -78,11 +76,10 @@ export async function openRedisStore(
     throw error;
   }
 
-  async function findPage(index: string, query: RecordQuery, offset: number) {
-    const until = query.untilMs === undefined ? "+inf" : `(${query.untilMs}`;
-    const since = query.sinceMs ?? "-inf";
-    const page = await run(FIND_PAGE, index, until, since, offset, PAGE);
-    return page as readonly (readonly [member: string, entry: StreamEntry | null])[];
+  /** Newest first, from the time `until` (a bound as Redis writes it), without the first `skip`. */
+  async function findPage(index: string, until: string, since: string, skip: number) {
+    const page = await run(FIND_PAGE, index, until, since, skip, PAGE);
+    return page as readonly (readonly [member: string, at: string, entry: StreamEntry | null])[];
   }
 
   return {
@@ -99,14 +96,18 @@ export async function openRedisStore(
 
     async find(query) {
       const found: ChainedRecord[] = [];
-      const seen = new Set<string>();
       const index = narrowestIndex(query);
-      for (let offset = 0; offset < MOST_LOOKED_AT; offset += PAGE) {
-        const page = await findPage(index, query, offset);
-        for (const [member, entry] of page) {
-          // New ones have moved it to this page as well; or it was swept.
-          if (seen.has(member) || entry === null) continue;
-          seen.add(member);
+      const since = String(query.sinceMs ?? "-inf");
+      let until = query.untilMs === undefined ? "+inf" : `(${query.untilMs}`;
+      let ofLast = new Set<string>(); // those of the page's last moment: the next begins with them
+      for (let lookedAt = 0; lookedAt < MOST_LOOKED_AT; lookedAt += PAGE) {
+        const page = await findPage(index, until, since, ofLast.size);
+        for (const [member, at, entry] of page) {
+          if (at !== until) ofLast = new Set();
+          until = at;
+          if (ofLast.has(member)) continue; // a new one has moved it to this page as well
+          ofLast.add(member);
+          if (entry === null) continue; // swept
           const record = recordOf(member.slice(0, member.lastIndexOf(":")), entry);
           if (fits(record, query)) found.push(record);
           if (found.length === query.limit) return found;
@@ -165,6 +166,11 @@ export async function openRedisStore(
     },
 
     revision: async () => String(await run(REVISION)),
+
+    async secret(name, fresh) {
+      const kept = await run(SECRET, `secret:${name}`, Buffer.from(fresh).toString("base64url"));
+      return Buffer.from(String(kept), "base64url");
+    },
 
     onRevocation(listener) {
       listeners.push(listener);
