@@ -26,7 +26,7 @@ const KEY_NAME_DIGITS = 8;
 const WRITER_BYTES = 12;
 
 /** A writer's name begins with its key's: what another key has signed is told from a forgery. */
-export function keyName(key: Uint8Array): string {
+function keyName(key: Uint8Array): string {
   // No record's MAC is made of a text without a line feed.
   return new Bun.CryptoHasher("sha256", key)
     .update("audit key name")

@@ -12,7 +12,7 @@
 import type { Stats } from "node:fs";
 import { type FileHandle, open, rename, stat } from "node:fs/promises";
 
-export type AuditFile = {
+type AuditFile = {
   /** @param lines Whole lines, with their line ends. */
   write(lines: string): void;
   /** Resolves when everything written so far is in the file, or an attempt at it has failed. */
@@ -20,7 +20,7 @@ export type AuditFile = {
   close(): Promise<void>;
 };
 
-export type AuditFileOptions = {
+type AuditFileOptions = {
   /** Absolute; `undefined` for none. Read at each batch, so that a reload can change it. */
   readonly path: () => string | undefined;
   /** Told once when it cannot be written, and once when it can be again. */

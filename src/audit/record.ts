@@ -24,7 +24,7 @@ export type Audit = {
   close(): Promise<void>;
 };
 
-export type AuditDeps = {
+type AuditDeps = {
   readonly store: Pick<Store, "append" | "anchors" | "sweep">;
   readonly key: Uint8Array;
   readonly now: () => number;

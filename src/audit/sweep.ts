@@ -9,7 +9,7 @@ import type { Store } from "../store/store.ts";
 const FIRST_MS = 60_000;
 const EVERY_MS = 3_600_000;
 
-export type SweepDeps = {
+type SweepDeps = {
   readonly store: Pick<Store, "sweep">;
   readonly now: () => number;
   /** Read each time, so that a reload can change it. */
@@ -20,7 +20,7 @@ export type SweepDeps = {
   readonly everyMs?: number;
 };
 
-export type Sweeper = { close(): void };
+type Sweeper = { close(): void };
 
 export function openSweeper(deps: SweepDeps): Sweeper {
   const { store, now, retainMs, warn, firstMs = FIRST_MS, everyMs = EVERY_MS } = deps;

@@ -1,0 +1,86 @@
+/**
+ * Which records are asked for: what the store can search by, and what must be read to tell.
+ *
+ * @module
+ */
+import type { AuditEntry } from "../../audit/entry.ts";
+import { newestFirst, readEntry } from "../../audit/scan.ts";
+import { GateError } from "../../errors.ts";
+import { parseDuration } from "../../lib/duration.ts";
+import type { ChainedRecord, RecordQuery, Store } from "../../store/store.ts";
+
+export type FilterFlags = {
+  readonly since?: string;
+  readonly subject?: string;
+  readonly route?: string;
+  readonly code?: string;
+  readonly denied?: true;
+  readonly shadow?: true;
+};
+
+/** @returns Milliseconds since 1970. @throws GateError `usage_wrong` */
+function readSince(written: string, nowMs: number): number {
+  const agoMs = parseDuration(written);
+  if (agoMs !== undefined) return nowMs - agoMs;
+  const atMs = /^\d{4}-\d\d-\d\d/u.test(written) ? Date.parse(written) : Number.NaN;
+  if (!Number.isNaN(atMs)) return atMs;
+  const message = "--since takes a duration (30m, 1h, 7d) or a time (2026-01-05T10:00:00Z)";
+  throw new GateError("usage_wrong", message);
+}
+
+/** What the store is to be asked for. A code may also be a policy's own: see `isWanted`. */
+export function queryOf(flags: FilterFlags, nowMs: number): Omit<RecordQuery, "limit"> {
+  const { since, subject, route, code, denied } = flags;
+  return {
+    ...(since !== undefined && { sinceMs: readSince(since, nowMs) }),
+    ...(subject !== undefined && { subject }),
+    ...(route !== undefined && { route }),
+    ...((denied || code !== undefined) && { denied: true as const }),
+  };
+}
+
+/** Whether a record is asked for, as far as its contents tell, whatever its time. */
+export function isWanted({ index, ...record }: ChainedRecord, flags: FilterFlags): boolean {
+  const { subject, route, code, denied, shadow } = flags;
+  if (subject !== undefined && index.subject !== subject) return false;
+  if (route !== undefined && index.route !== route) return false;
+  if (denied && !index.denied) return false;
+  if (code === undefined && !shadow) return true;
+  const entry = readEntry({ index, ...record });
+  if (entry?.kind !== "decision") return false;
+  if (code !== undefined && entry.code !== code && entry.reason !== code) return false;
+  return !shadow || shadowDenial(entry) !== undefined;
+}
+
+/** The first policy under `shadow` that would not have let the request pass. */
+export function shadowDenial(entry: AuditEntry) {
+  if (entry.kind !== "decision") return undefined;
+  return entry.policies.find(({ shadow, verdict }) => shadow && verdict !== "allow");
+}
+
+type Found = {
+  /** Newest last. */
+  readonly records: readonly ChainedRecord[];
+  /** Whether there are older ones that are asked for, too. */
+  readonly hasMore: boolean;
+};
+
+export async function findRecords(
+  store: Pick<Store, "find">,
+  flags: FilterFlags,
+  limit: number,
+  nowMs: number,
+): Promise<Found> {
+  const query = queryOf(flags, nowMs);
+  const { code } = flags;
+  // The store knows the codes that clients see; only for a policy's own must all denials be read.
+  const isIndexed =
+    code !== undefined && (await store.find({ ...query, code, limit: 1 })).length > 0;
+  const records: ChainedRecord[] = [];
+  for await (const record of newestFirst(store, isIndexed ? { ...query, code } : query)) {
+    if (!isWanted(record, flags)) continue;
+    if (records.length === limit) return { records: records.reverse(), hasMore: true };
+    records.push(record);
+  }
+  return { records: records.reverse(), hasMore: false };
+}
