@@ -24,8 +24,11 @@ import { APPLICATION_ID, migrate, SCHEMA_VERSION, versionOf } from "./sqlite-sch
 const BUSY_TIMEOUT_MS = 2_000;
 const BUSY_PAUSE_MS = 10;
 
-/** Up to this size every page is checked at the start; a larger file is checked as it is read. */
-const CHECKED_WHOLE_BYTES = 1024 * 1024;
+/** The smallest page: SQLite takes what is shorter for an empty database, and writes over it. */
+const SMALLEST_BYTES = 512;
+
+/** Up to this size every page is checked at the start (1 ms a MB); a larger file as it is read. */
+const CHECKED_WHOLE_BYTES = 4 * 1024 * 1024;
 
 export type OpenFile = {
   readonly database: Database;
@@ -80,6 +83,9 @@ function closeToOthers(file: string): void {
 function inspect(file: string): void {
   const { size } = statSync(file);
   if (size === 0) return;
+  if (size < SMALLEST_BYTES) {
+    throw damaged(file, "it is not an SQLite database; nothing was changed in it");
+  }
   const hasLog = (statIfThere(`${file}-wal`)?.size ?? 0) > 0;
   const database = new Database(file, hasLog ? { readonly: true } : { readwrite: true });
   try {

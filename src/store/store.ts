@@ -126,10 +126,10 @@ export type Store = {
   /** All that are in force at `nowMs`. */
   revocations(nowMs: number): Promise<readonly Revocation[]>;
   /**
-   * Changes whenever a revocation does, here or in another process; cheap. Written
-   * `EPOCH:COUNT`: a random word made with the store itself, and a whole number that each
-   * change counts up. Another epoch, or a smaller count, tells that the store has lost
-   * something (a failover to an empty or lagging one), so that gates put back what they know.
+   * `EPOCH.COUNT`, cheap: the count grows with each change of a revocation, here or in another
+   * process. Another epoch is another store (an empty Redis after a failover), a smaller count an
+   * earlier state of it (a replica that was behind, a restored backup): then what is known in
+   * memory must not be thrown away for what the store does not have.
    */
   revision(): Promise<string>;
   /**

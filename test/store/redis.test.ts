@@ -1,0 +1,296 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { openRedisStore } from "../../src/store/redis.ts";
+import type { Store } from "../../src/store/store.ts";
+import { makeCertificate } from "../support/certificate.ts";
+import { freePort } from "../support/free-port.ts";
+import { describeWith } from "../support/needs.ts";
+import { type RedisServer, startRedis } from "../support/redis-server.ts";
+import { tempFolder } from "../support/temp-folder.ts";
+import { eventually, faultOf, record, revocation, testStore } from "./contract.ts";
+
+const now = () => 2_000;
+
+function openAt(url: string, prefix = "cg:"): Promise<Store> {
+  return openRedisStore({ kind: "redis", url, prefix }, { now });
+}
+
+async function messageOf(work: Promise<unknown>): Promise<string> {
+  return work.then(
+    () => "no fault",
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  );
+}
+
+describeWith("redis-server", "the contract on Redis", () => {
+  let server: RedisServer;
+  let places = 0;
+  beforeAll(async () => {
+    server = await startRedis();
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  testStore(async () => {
+    const prefix = `cg${++places}:`;
+    return {
+      open: (clock) => openRedisStore({ kind: "redis", url: server.url, prefix }, { now: clock }),
+      async [Symbol.asyncDispose]() {},
+    };
+  });
+});
+
+describeWith("redis-server", "Redis, one server for all", () => {
+  let server: RedisServer;
+  let stores: Store[] = [];
+  beforeAll(async () => {
+    server = await startRedis();
+  });
+  afterEach(async () => {
+    await Promise.all(stores.map((store) => store.close()));
+    stores = [];
+    await server.ask("FLUSHALL");
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  async function open(prefix?: string): Promise<Store> {
+    const store = await openAt(server.url, prefix);
+    stores.push(store);
+    return store;
+  }
+
+  test("every key has the prefix, and an end or a bound", async () => {
+    const store = await open("mine:");
+    await store.append([
+      record("a", 1, { requestId: "r", subject: "s", route: "o", code: "c", denied: true }),
+      record("a", 2, { kind: "act" }),
+    ]);
+    await store.revoke(revocation());
+    await store.takeToken?.("alice", { limit: 3, perMs: 60_000 }, 0);
+    const keys = (await server.ask("KEYS", "*")) as string[];
+    expect(keys.filter((key) => !key.startsWith("mine:"))).toEqual([]);
+    const endless = [];
+    for (const key of keys) if ((await server.ask("PTTL", key)) === -1) endless.push(key);
+    expect(endless.sort()).toEqual(["mine:meta", "mine:revoked", "mine:revoked:until"]);
+    expect(keys).toHaveLength(endless.length + 1 + 1 + 1 + 7 + 1);
+  });
+
+  test("two prefixes know nothing of each other", async () => {
+    const one = await open("one:");
+    const other = await open("other:");
+    await one.revoke(revocation());
+    await one.append([record("a", 1)]);
+    expect(await other.revocations(2_000)).toEqual([]);
+    expect(await other.find({ limit: 5 })).toEqual([]);
+    expect(await other.revision()).not.toBe(await one.revision());
+  });
+
+  test("an emptied one is another one", async () => {
+    const store = await open();
+    const epochOf = async () => (await store.revision()).replace(/\.\d+$/, "");
+    const before = await epochOf();
+    await server.ask("FLUSHALL");
+    const after = await epochOf();
+    expect(after).not.toBe(before);
+    expect(await epochOf()).toBe(after);
+  });
+
+  test("scripts that the server has lost are sent again", async () => {
+    const store = await open();
+    await server.ask("SCRIPT", "FLUSH");
+    await store.revoke(revocation());
+    expect(await store.revocations(2_000)).toHaveLength(1);
+  });
+
+  test("a newer layout is refused, untouched", async () => {
+    await server.ask("HSET", "cg:meta", "version", "99", "id", "x", "revision", "5");
+    expect(await messageOf(openAt(server.url))).toContain("newer than this claimgate knows");
+    expect(await faultOf(openAt(server.url))).toBe("store_damaged");
+    expect(await server.ask("HGET", "cg:meta", "revision")).toBe("5");
+    expect(await server.ask("KEYS", "*")).toEqual(["cg:meta"]);
+  });
+
+  test("another program's keys are refused", async () => {
+    await server.ask("SET", "cg:meta", "theirs");
+    expect(await faultOf(openAt(server.url))).toBe("store_damaged");
+    expect(await server.ask("GET", "cg:meta")).toBe("theirs");
+  });
+
+  test("a revocation that has gone missing is a fault, not a list without it", async () => {
+    const store = await open();
+    await store.revoke(revocation());
+    await server.ask("DEL", "cg:revoked");
+    expect(await faultOf(store.revocations(2_000))).toBe("store_damaged");
+  });
+
+  describe("takeToken()", () => {
+    test("gives the burst, then refuses and takes nothing", async () => {
+      const store = await open();
+      const take = () => store.takeToken?.("alice", { limit: 2, perMs: 3_600_000 }, 0);
+      expect(await take()).toEqual({ allowed: true, remaining: 1, retryMs: 0 });
+      expect(await take()).toEqual({ allowed: true, remaining: 0, retryMs: 0 });
+      const refused = await take();
+      expect(refused).toMatchObject({ allowed: false, remaining: 0 });
+      for (let more = 0; more < 20; more++) await take();
+      expect((await take())?.retryMs).toBeLessThanOrEqual(refused?.retryMs ?? 0);
+      expect(refused?.retryMs).toBeGreaterThan(1_790_000);
+      expect(refused?.retryMs).toBeLessThanOrEqual(1_800_000);
+    });
+
+    test("is exact for all who ask at once, by every connection", async () => {
+      const [one, other] = [await open(), await open()];
+      const asked = Array.from({ length: 100 }, (_, at) =>
+        (at % 2 === 0 ? one : other).takeToken?.("k", { limit: 20, perMs: 3_600_000 }, at),
+      );
+      const taken = await Promise.all(asked);
+      expect(taken.filter((answer) => answer?.allowed)).toHaveLength(20);
+    });
+
+    test("allows again after the time it names", async () => {
+      const store = await open();
+      const take = () => store.takeToken?.("k", { limit: 2, perMs: 400 }, 0);
+      let refused = await take();
+      while (refused?.allowed) refused = await take();
+      await Bun.sleep((refused?.retryMs ?? 0) + 1);
+      expect(await take()).toMatchObject({ allowed: true });
+    });
+
+    test("keeps a bucket apart for each key, none longer than until it is full", async () => {
+      const store = await open();
+      await store.takeToken?.("a", { limit: 1, perMs: 60_000 }, 0);
+      expect(await store.takeToken?.("b", { limit: 1, perMs: 60_000 }, 0)).toMatchObject({
+        allowed: true,
+      });
+      await store.takeToken?.("x".repeat(10_000), { limit: 1, perMs: 60_000 }, 0);
+      const keys = ((await server.ask("KEYS", "cg:bucket:*")) as string[]).sort();
+      expect(keys).toHaveLength(3);
+      for (const key of keys) {
+        expect(key.length).toBeLessThan(64);
+        expect(await server.ask("PTTL", key)).toBeWithin(1, 60_002);
+      }
+    });
+  });
+});
+
+describeWith("redis-server", "Redis that fails", () => {
+  test("gone: refused at once; back and empty: found by itself, and told", async () => {
+    await using server = await startRedis();
+    const store = await openAt(server.url);
+    const before = await store.revision();
+    let calls = 0;
+    store.onRevocation(() => {
+      calls++;
+    });
+    await server.kill();
+    await eventually(async () => (await messageOf(store.revision())).includes("reached"));
+    expect(await faultOf(store.append([record("a", 1)]))).toBe("store_unavailable");
+    await server.restart();
+    await eventually(() => calls > 0);
+    await eventually(async () => (await messageOf(store.revision())) === "no fault");
+    expect(await store.revision()).not.toBe(before);
+    const [others, callsBefore] = [await openAt(server.url), calls];
+    await eventually(async () => {
+      await others.revoke(revocation({ value: crypto.randomUUID() }));
+      return calls > callsBefore;
+    });
+    await Promise.all([store.close(), others.close()]);
+  });
+
+  test("paused: a fault after a second, then at once; resumed: found by itself", async () => {
+    await using server = await startRedis();
+    const store = await openAt(server.url);
+    server.pause();
+    expect(await messageOf(store.append([record("a", 1)]))).toContain("does not answer");
+    expect(await faultOf(store.revision())).toBe("store_unavailable");
+    server.resume();
+    await eventually(async () => (await messageOf(store.revision())) === "no fault");
+    await store.append([record("a", 1)]);
+    expect(await store.find({ limit: 5 })).toHaveLength(1);
+    await store.close();
+  });
+
+  test("not there, or paused, at the start: a fault that names the place", async () => {
+    const server = await startRedis();
+    server.pause();
+    expect(await faultOf(openAt(server.url))).toBe("store_unavailable");
+    await server.kill();
+    expect(await messageOf(openAt(server.url))).toBe(
+      `Cannot use the store ${server.url}: it cannot be reached`,
+    );
+  });
+
+  test("full: what is there can be read, and nothing is half written", async () => {
+    await using server = await startRedis(["--maxmemory", "3mb"]);
+    const store = await openAt(server.url);
+    let seq = 0;
+    let fault = "";
+    while (fault === "" && seq < 20_000) {
+      const batch = Array.from({ length: 100 }, () => record("a", ++seq));
+      fault = await messageOf(store.append(batch)).then((text) =>
+        text === "no fault" ? "" : text,
+      );
+    }
+    expect(fault).toContain("it is full");
+    expect(await store.anchors()).toMatchObject([{ lastSeq: seq - 100 }]);
+    expect(await store.find({ limit: 1 })).toMatchObject([{ seq: seq - 100 }]);
+
+    let count = 0;
+    fault = "";
+    while (fault === "" && count < 20_000) {
+      const more = revocation({ value: String(++count), reason: "r".repeat(1_000) });
+      fault = await messageOf(store.revoke(more)).then((text) => (text === "no fault" ? "" : text));
+    }
+    expect(fault).toContain("it is full");
+    expect(await store.revocations(2_000)).toHaveLength(count - 1);
+    await store.close();
+  });
+
+  test("evicting any key it likes: refused", async () => {
+    const policy = ["--maxmemory-policy", "allkeys-lru"];
+    await using server = await startRedis(["--maxmemory", "50mb", ...policy]);
+    expect(await messageOf(openAt(server.url))).toContain("set maxmemory-policy noeviction");
+  });
+});
+
+describeWith("redis-server", "Redis behind a password and TLS", () => {
+  const password = "p@ss/w:rd?#% ü";
+  const withPassword = (port: number, word = password) =>
+    `redis://:${encodeURIComponent(word)}@127.0.0.1:${port}`;
+
+  test("takes the right password, and tells nobody a wrong one", async () => {
+    await using server = await startRedis(["--requirepass", password], withPassword);
+    const store = await openAt(withPassword(server.port));
+    await store.revoke(revocation());
+    await store.close();
+    for (const url of [withPassword(server.port, "wr0ng"), server.url]) {
+      const message = await messageOf(openAt(url));
+      expect(message).toStartWith(`Cannot use the store ${server.url}: it `);
+      expect(message).not.toContain("wr0ng");
+    }
+  });
+
+  test("believes only a certificate that it knows", async () => {
+    const certificate = makeCertificate("localhost");
+    await using folder = await tempFolder({
+      "cert.pem": certificate.cert,
+      "key.pem": certificate.key,
+    });
+    const tls = ["--tls-cert-file", `${folder.path}/cert.pem`, "--tls-key-file"];
+    const args = [...tls, `${folder.path}/key.pem`, "--tls-auth-clients", "no", "--tls-port"];
+    const port = freePort();
+    await using _server = await startRedis([...args, String(port)]);
+    const url = `rediss://localhost:${port}`;
+    expect(await faultOf(openAt(url))).toBe("store_unavailable");
+    const script = `
+      import { openRedisStore } from ${JSON.stringify(`${import.meta.dir}/../../src/store/redis.ts`)};
+      const config = { kind: "redis", url: ${JSON.stringify(url)}, prefix: "cg:" };
+      const store = await openRedisStore(config, { now: Date.now });
+      console.log((await store.revision()).endsWith(".0"));
+      await store.close();`;
+    const child = Bun.spawn([process.execPath, "-e", script], {
+      env: { ...process.env, NODE_EXTRA_CA_CERTS: `${folder.path}/cert.pem` },
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    expect((await child.stdout.text()) + (await child.stderr.text())).toBe("true\n");
+    expect(await child.exited).toBe(0);
+  });
+});
