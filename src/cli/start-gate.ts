@@ -8,6 +8,7 @@ import { loadConfig } from "../config/load.ts";
 import type { Config, ListenAddress } from "../config/resolved.ts";
 import { type Finding, GateError } from "../errors.ts";
 import { type Assembly, assemble, stateFolderOf } from "../gate/assemble.ts";
+import { openLedger } from "../gate/ledger.ts";
 import { openSite, retireSite } from "../gate/open-site.ts";
 import type { Gate } from "../gate/site.ts";
 import { reportStray } from "../policy/graph.ts";
@@ -57,16 +58,20 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
   onStray = (error) =>
     logFault(log, "policy_stray", "policy code failed where nobody waits", error);
   warnOf(log, assembly.value.warnings);
+  let tls = config.tls && (await readTls(config.tls));
+  const ledger = await openLedger(() => config, { log, now });
+  const { revocations } = ledger;
   const gate: Gate = {
-    site: await openSite(assembly.value, undefined, { log, now }),
+    ledger,
+    site: await openSite(assembly.value, undefined, { log, now, revocations }),
     draining: false,
     log,
     now,
     subjectHash: await openSubjectHash(stateFolderOf(config)),
   };
-  let tls = config.tls && (await readTls(config.tls));
-  let listeners = await openListeners(gate, config, tls, []).catch((fault) => {
+  let listeners = await openListeners(gate, config, tls, []).catch(async (fault) => {
     retireSite(gate.site, undefined);
+    await ledger.close();
     throw fault;
   });
 
@@ -84,9 +89,10 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
   async function putInForce(next: Assembly): Promise<void> {
     const nextTls = next.config.tls && (await readTls(next.config.tls));
     refuseOtherTls(next.config.listen, listeners, tls, nextTls);
+    refuseOtherStore(config, next.config);
     const kept = listeners.filter((listener) => keeps(listener, config, next.config, tls, nextTls));
     if (kept.length < listeners.length) await handingOver;
-    const site = await openSite(next, gate.site, { log, now });
+    const site = await openSite(next, gate.site, { log, now, revocations });
     const opened = await openListeners(gate, next.config, nextTls, listeners, kept).catch(
       (fault) => {
         retireSite(site, gate.site);
@@ -142,6 +148,7 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
       log.event("warn", "drain_cut", "cut what was still open", { open: pending() });
     await Promise.all(all.map((listener) => listener.cut()));
     retireSite(gate.site, undefined);
+    await ledger.close();
     await log.flush();
   }
 
@@ -236,6 +243,13 @@ function refuseOtherTls(
 function whoIsLetIn(tls: TlsMaterial | undefined): string {
   if (tls === undefined) return "plain";
   return tls.clientAuth === "required" ? `clients of ${tls.ca}` : "anyone";
+}
+
+/** What is revoked and recorded lies in the store that the gate has open. */
+function refuseOtherStore(before: Config, after: Config): void {
+  if (Bun.deepEquals(before.store, after.store)) return;
+  const message = "store cannot change while the gate runs; start it anew for that";
+  throw new GateError("config_invalid", message);
 }
 
 /** Whether a socket that is wanted again can stay as it is: same certificate, same limits. */

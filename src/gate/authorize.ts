@@ -5,16 +5,22 @@
  */
 import { type Evaluation, evaluate, type Verdict } from "../policy/evaluate.ts";
 import { err, ok, type Result } from "../result.ts";
-import type { Denial, Inquiry, PolicyOutcome, Token } from "../types.ts";
+import type { Denial, Inquiry, PolicyOutcome, RateLimit, Token } from "../types.ts";
 import type { Route, Rules } from "./site.ts";
 
 type Authorization = {
   readonly outcomes: readonly PolicyOutcome[];
-  readonly result: Result<Readonly<Record<string, string>>, Denial>;
+  readonly result: Result<Obligations, Denial>;
+};
+
+/** What policies that let a request pass ask for besides. */
+type Obligations = {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly rateLimits?: readonly RateLimit[] | undefined;
 };
 
 /** No policy at all: only `anyAuthenticated` routes come this far without one. */
-const ANY_AUTHENTICATED: Authorization = { outcomes: [], result: ok({}) };
+const ANY_AUTHENTICATED: Authorization = { outcomes: [], result: ok({ headers: {} }) };
 const UNGUARDED: Authorization = {
   outcomes: [],
   result: err({ status: 500, code: "internal_fault", reason: "route_unguarded" }),
@@ -40,14 +46,15 @@ function concluded({ verdict, outcomes }: Evaluation): Authorization {
 }
 
 /** What a client may know of a verdict is its status and code; the rest is for the operator. */
-function inDenials(verdict: Verdict): Result<Readonly<Record<string, string>>, Denial> {
+function inDenials(verdict: Verdict): Result<Obligations, Denial> {
   switch (verdict.kind) {
     case "allow":
-      return ok(verdict.headers);
+      return ok(verdict);
     case "deny": {
-      const { policy, code: reason, detail } = verdict;
+      const { policy, code: reason, detail, revoke } = verdict;
       const denial = { status: 403, code: "policy_denied", reason, policy } as const;
-      return err(detail === undefined ? denial : { ...denial, detail });
+      const extra = { ...(detail !== undefined && { detail }), ...(revoke && { revoke }) };
+      return err({ ...denial, ...extra });
     }
     case "challenge": {
       const { policy, challenge } = verdict;

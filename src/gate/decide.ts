@@ -1,6 +1,6 @@
 /**
  * The decision for one request, read top to bottom:
- * route, credential, token, policies, identity.
+ * route, credential, token, revocation, policies, identity.
  *
  * Pure but for reading: it changes nothing, so that a live request, a case and an
  * explanation all go through this one function.
@@ -9,7 +9,7 @@
  */
 import { readings } from "../lib/path.ts";
 import { err, ok, type Result } from "../result.ts";
-import type { Denial, Inquiry, PolicyOutcome, Refusal, Token } from "../types.ts";
+import type { Denial, Inquiry, PolicyOutcome, RateLimit, Refusal, Token } from "../types.ts";
 import { authorize } from "./authorize.ts";
 import { extractCredential } from "./extract.ts";
 import { identify } from "./identify.ts";
@@ -30,6 +30,8 @@ export type Approval = {
   readonly identity: readonly (readonly [header: string, value: string])[];
   /** Headers that policies asked for. */
   readonly policyHeaders: Readonly<Record<string, string>>;
+  /** Limits that policies asked for. */
+  readonly rateLimits?: readonly RateLimit[] | undefined;
 };
 
 const NO_POLICIES: readonly PolicyOutcome[] = [];
@@ -57,13 +59,17 @@ export async function decide(
   if (!verified.ok) return { route, policies: NO_POLICIES, result: verified };
   const token = verified.value;
 
+  const revoked = checkRevocation(rules, token);
+  if (revoked !== undefined) return { route, token, policies: NO_POLICIES, result: err(revoked) };
+
   const asking = authorize(rules, route, token, inquiry);
   const { outcomes: policies, result } = asking instanceof Promise ? await asking : asking;
   if (!result.ok) return { route, token, policies, result };
 
   const identity = identify(route, token);
   if (!identity.ok) return { route, token, policies, result: identity };
-  const approval = { identity: identity.value, policyHeaders: result.value };
+  const { headers: policyHeaders, rateLimits } = result.value;
+  const approval = { identity: identity.value, policyHeaders, rateLimits };
   return { route, token, policies, result: ok(approval) };
 }
 
@@ -106,6 +112,19 @@ function inDenials(verified: Result<Token, Refusal>): Result<Token, Denial> {
   if (verified.ok) return verified;
   const { code, reason, detail } = verified.error;
   return err({ status: code === "keys_unavailable" ? 503 : 401, code, reason, detail });
+}
+
+/**
+ * What is known to be revoked is refused whatever became of the store. While the store has
+ * been lost for too long nobody knows what else is, and the gate closes unless told not to.
+ */
+function checkRevocation({ revocations, config }: Rules, token: Token): Denial | undefined {
+  const revocation = revocations.check(token);
+  if (revocation !== undefined) {
+    return { status: 401, code: "token_revoked", reason: `${revocation.kind}_revoked` };
+  }
+  if (config.revocation.onStoreLoss === "serve" || revocations.state().fresh) return undefined;
+  return { status: 503, code: "store_unavailable", reason: "revocations_stale" };
 }
 
 function malformed(reason: string): Denial {

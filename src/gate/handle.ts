@@ -1,6 +1,7 @@
 /**
  * A request's straight way from arrival to answer:
- * read → decide → forward or answer the denial → record.
+ * read → limit the address → decide → limit the subject → forward or answer the denial →
+ * revoke what a policy asked for → record.
  *
  * @module
  */
@@ -10,10 +11,11 @@ import { requestHeaders } from "../proxy/headers.ts";
 import { upstreamTarget } from "../proxy/target.ts";
 import { asksForTunnel, openTunnel, type TunnelData } from "../proxy/tunnel.ts";
 import { err, type Result } from "../result.ts";
-import type { Denial } from "../types.ts";
-import { type Approval, decide } from "./decide.ts";
-import { answerDenial } from "./denial.ts";
+import type { Denial, Inquiry } from "../types.ts";
+import { type Approval, type Decision, decide } from "./decide.ts";
+import { answerDenial, setRateLimit } from "./denial.ts";
 import { type Connection, type ReadInquiry, readInquiry } from "./inquire.ts";
+import { limitAddress, limitSubject, noteFailure } from "./limit.ts";
 import { openPatience } from "./patience.ts";
 import { recordDecision, recordMalformed } from "./record.ts";
 import { answerReserved, RESERVED_PREFIX } from "./reserved.ts";
@@ -59,6 +61,10 @@ async function answer(
   { id, startedNs }: Arrival,
 ): Promise<Response | undefined> {
   const { site } = gate;
+  const { limiter, audit } = gate.ledger;
+  // The audit loses nothing: while its store is behind, requests wait.
+  const room = audit.room();
+  if (room !== undefined) await room;
   const accept = request.headers.get("accept");
   const read = readInquiry(request, connection, site.surroundings, id, gate.now());
   if (!read.ok) {
@@ -73,12 +79,25 @@ async function answer(
     return answerDenial(reserved.error, id, accept);
   }
 
+  const { address } = site.config.limits;
+  const shut = limitAddress(limiter, address, inquiry);
+  if (shut !== undefined) {
+    recordDecision(gate, startedNs, { inquiry, result: err(shut) });
+    return answerDenial(shut, id, accept);
+  }
+
   const decision = await decide(site, inquiry, ambiguousPath);
   const { route, result } = decision;
+  if (!result.ok) noteFailure(limiter, address, inquiry, result.error);
   const passed =
     result.ok && route !== undefined
-      ? await pass(gate, site, route, result.value, { request, read: read.value, server })
+      ? await passLimited(gate, site, decision, route, result.value, {
+          request,
+          read: read.value,
+          server,
+        })
       : err(result.ok ? INTERNAL_FAULT : result.error);
+  applyRevocations(gate, inquiry, decision);
 
   recordDecision(gate, startedNs, { inquiry, decision, result: passed });
   return passed.ok ? passed.value : answerDenial(passed.error, id, accept);
@@ -89,6 +108,49 @@ type Passage = {
   readonly read: ReadInquiry;
   readonly server: GateServer;
 };
+
+/** Sends an approved request on its way, as often as its owner may. */
+async function passLimited(
+  gate: Gate,
+  site: Site,
+  { token }: Decision,
+  route: Route,
+  approval: Approval,
+  passage: Passage,
+): Promise<Result<Response | undefined, Denial>> {
+  const { inquiry } = passage.read;
+  const { rateLimits } = approval;
+  const asking = limitSubject(gate.ledger.limiter, {
+    route: route.config,
+    token,
+    inquiry,
+    rateLimits,
+  });
+  const limited = asking instanceof Promise ? await asking : asking;
+  if (!limited.ok) return limited;
+  const passed = await pass(gate, site, route, approval, passage);
+  const standing = limited.value;
+  if (standing !== undefined && passed.ok && passed.value !== undefined) {
+    // An application's own word on its limits is left alone.
+    if (!passed.value.headers.has("ratelimit")) setRateLimit(passed.value.headers, standing);
+  }
+  return passed;
+}
+
+/** What a policy wants revoked besides its denial is in force before the denial is answered. */
+function applyRevocations({ ledger, now }: Gate, inquiry: Inquiry, decision: Decision): void {
+  const { token, result } = decision;
+  if (result.ok || token === undefined) return;
+  const { revoke, policy, reason: code = "" } = result.error;
+  if (revoke === undefined || policy === undefined) return;
+  const wish = { policy, revoke, code, token, requestId: inquiry.id };
+  const at = new Date(now()).toISOString();
+  for (const { kind, issuer = "", value } of ledger.policyRevocations.apply(wish)) {
+    const target = [kind, issuer, value].filter((part) => part !== "").join(" ");
+    const actor = `policy ${policy}`;
+    ledger.audit.record({ kind: "act", at, actor, act: "revoke", target, reason: code });
+  }
+}
 
 /** Sends an approved request on its way. What the upstream fails at is a denial, too. */
 async function pass(

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { entryPlan } from "../audit/entry.ts";
 import type { Config, IssuerConfig, RouteConfig } from "../config/resolved.ts";
 import { type Issuer, openIssuer } from "../identity/issuers.ts";
 import { createVerifier, type Verifier } from "../identity/verify.ts";
@@ -16,9 +17,10 @@ import type { Log } from "../telemetry/log.ts";
 import type { Assembly } from "./assemble.ts";
 import { openGeo } from "./geo.ts";
 import { buildRouteTable } from "./match.ts";
-import type { Route, Site } from "./site.ts";
+import type { Route, Rules, Site } from "./site.ts";
 
 export type SiteDependencies = {
+  readonly revocations: Rules["revocations"];
   readonly log: Log;
   readonly now: () => number;
 };
@@ -27,7 +29,7 @@ export type SiteDependencies = {
 export async function openSite(
   assembly: Assembly,
   former: Site | undefined,
-  { log, now }: SiteDependencies,
+  { log, now, revocations }: SiteDependencies,
 ): Promise<Site> {
   const { config, policies, programs, policyHeaders } = assembly;
   const countryOf = config.geo === undefined ? () => undefined : await openGeo(config.geo);
@@ -57,6 +59,8 @@ export async function openSite(
     routes,
     issuers,
     verifiers,
+    revocations,
+    entryPlan: entryPlan(config.audit, config.routes),
     table: buildRouteTable(routes),
     surroundings: { isTrusted: trustOf(config), countryOf },
     upstreams: openUpstreams(config, former, now),
@@ -92,7 +96,7 @@ export function retireSite(former: Site, successor: Site | undefined): void {
 function openIssuers(
   config: Config,
   former: Site | undefined,
-  { log, now }: SiteDependencies,
+  { log, now }: Pick<SiteDependencies, "log" | "now">,
 ): Map<string, Issuer> {
   const { folder } = config;
   const issuers = new Map<string, Issuer>();

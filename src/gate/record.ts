@@ -1,11 +1,13 @@
 /**
- * Writes a decision down: today as one log line. What is recorded of a request never
- * includes its query or a claim.
+ * Writes a decision down: as one log line, which never holds a query or a claim, and in the
+ * audit, which keeps of them what the configuration names.
  *
  * @module
  */
+import { decisionEntry } from "../audit/entry.ts";
+import { canonicalAddress } from "../lib/cidr.ts";
 import type { Result } from "../result.ts";
-import type { Denial, Inquiry } from "../types.ts";
+import type { Denial, Inquiry, Token } from "../types.ts";
 import type { Decision } from "./decide.ts";
 import type { Connection } from "./inquire.ts";
 import type { Gate } from "./site.ts";
@@ -25,6 +27,7 @@ export function recordDecision(gate: Gate, startedNs: number, ending: Ending): v
   const { inquiry, decision, result } = ending;
   const token = decision?.token;
   const denial = result.ok ? undefined : result.error;
+  const ms = elapsedMs(startedNs);
   // One literal with all fields, and no spreads: this is written for every request.
   gate.log.decision({
     requestId: inquiry.id,
@@ -42,8 +45,27 @@ export function recordDecision(gate: Gate, startedNs: number, ending: Ending): v
     detail: denial && quotableDetail(denial),
     policy: denial?.policy,
     stack: denial?.stack,
-    ms: elapsedMs(startedNs),
+    ms,
   });
+  const program = decision?.route?.program;
+  const parts = {
+    inquiry,
+    policies: decision?.policies ?? [],
+    ms,
+    ...(decision?.route && { route: decision.route.config.name }),
+    ...(program && { declaredClaims: program.declaredClaims }),
+    ...(token && tokenParts(gate, token)),
+  };
+  const status = result.ok ? (result.value?.status ?? SWITCHING_PROTOCOLS) : 0;
+  const { entryPlan } = gate.site;
+  gate.ledger.audit.record(
+    decisionEntry(entryPlan, denial === undefined ? { ...parts, status } : { ...parts, denial }),
+  );
+}
+
+function tokenParts({ ledger }: Gate, token: Token) {
+  const tokenId = ledger.tokenHash.of(token);
+  return tokenId === undefined ? { token } : { token, tokenId };
 }
 
 /** A request that could not be read: nothing of it is trusted enough to be written down. */
@@ -56,19 +78,27 @@ export type Malformed = {
 
 export function recordMalformed(gate: Gate, startedNs: number, malformed: Malformed): void {
   const { id, request, connection, denial } = malformed;
+  const { method } = request;
+  const { scheme, address } = connection;
+  const ip = address === null ? "unix" : (canonicalAddress(address) ?? "unknown");
+  const ms = elapsedMs(startedNs);
   gate.log.decision({
     requestId: id,
-    method: request.method,
+    method,
     host: "",
     path: "",
-    client: connection.address ?? "unix",
+    client: ip,
     decision: "deny",
     status: denial.status,
     code: denial.code,
     reason: denial.reason,
     detail: quotableDetail(denial),
-    ms: elapsedMs(startedNs),
+    ms,
   });
+  const nowMs = gate.now();
+  const inquiry = { id, method, scheme, host: "", path: "", query: "", nowMs, client: { ip } };
+  const parts = { inquiry, policies: [], ms, denial };
+  gate.ledger.audit.record(decisionEntry(gate.site.entryPlan, parts));
 }
 
 function elapsedMs(startedNs: number): number {

@@ -4,9 +4,11 @@
  *
  * @module
  */
+import type { EntryPlan } from "../audit/entry.ts";
 import type { Config, RouteConfig } from "../config/resolved.ts";
 import type { Issuer } from "../identity/issuers.ts";
 import type { Verifier } from "../identity/verify.ts";
+import type { Revocations } from "../ledger/revocations.ts";
 import type { Program } from "../policy/compose.ts";
 import type { PolicySet } from "../policy/load.ts";
 import type { HeaderPlan } from "../proxy/headers.ts";
@@ -15,6 +17,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { SubjectHash } from "../telemetry/subject-hash.ts";
 import type { Token } from "../types.ts";
 import type { Surroundings } from "./inquire.ts";
+import type { Ledger } from "./ledger.ts";
 import type { RouteTable } from "./match.ts";
 
 /** What decides: no socket, no clock, no pool. `check`, `test` and `explain` need no more. */
@@ -24,6 +27,7 @@ export type Rules = {
   readonly surroundings: Surroundings;
   readonly table: RouteTable<Route>;
   readonly routes: readonly Route[];
+  readonly revocations: Pick<Revocations, "check" | "state">;
 };
 
 export type Route = {
@@ -46,6 +50,8 @@ export type Site = Rules & {
   readonly verifiers: ReadonlyMap<string, Verifier>;
   /** By the route's name. */
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  /** What the audit keeps of a decision. */
+  readonly entryPlan: EntryPlan;
 };
 
 /** The running gate. `site` is swapped whole by a reload; everything else stays. */
@@ -54,6 +60,7 @@ export type Gate = {
   draining: boolean;
   /** How the last reload went; absent before the first. */
   lastReload?: { readonly inForce: boolean; readonly atMs: number };
+  readonly ledger: Ledger;
   readonly log: Log;
   readonly subjectHash: SubjectHash;
   readonly now: () => number;

@@ -1,0 +1,80 @@
+/**
+ * What the gate remembers: what is revoked, who came how often, what was decided. It is opened
+ * once for the life of the process; a reload changes what it is told, never the store.
+ *
+ * @module
+ */
+import { auditKeyFolder, openAuditKey } from "../audit/key.ts";
+import { type Audit, openAudit } from "../audit/record.ts";
+import type { Config } from "../config/resolved.ts";
+import { createPolicyRevocations, type PolicyRevocations } from "../ledger/policy-revocations.ts";
+import { openRevocations, type Revocations } from "../ledger/revocations.ts";
+import { openTokenHash, type TokenHash } from "../ledger/token-hash.ts";
+import { createLimiter, type Limiter } from "../limits/rate.ts";
+import { openStore } from "../store/open.ts";
+import type { Log } from "../telemetry/log.ts";
+
+export type Ledger = {
+  readonly revocations: Revocations;
+  readonly policyRevocations: PolicyRevocations;
+  readonly tokenHash: TokenHash;
+  readonly limiter: Limiter;
+  readonly audit: Audit;
+  /** Writes what is left. Nothing of it may be used afterwards. */
+  close(): Promise<void>;
+};
+
+type Dependencies = { readonly log: Log; readonly now: () => number };
+
+/**
+ * @param config The one in force, read at each use.
+ * @throws GateError `store_unavailable`, `store_damaged`, `state_unusable`.
+ */
+export async function openLedger(
+  config: () => Config,
+  { log, now }: Dependencies,
+): Promise<Ledger> {
+  const store = await openStore(config().store, { now });
+  try {
+    const [key, tokenHash] = await Promise.all([
+      openAuditKey(auditKeyFolder(config())),
+      openTokenHash(store, config().store),
+    ]);
+    const revocations = await openRevocations({
+      store,
+      tokenHash,
+      now,
+      maxStalenessMs: () => config().revocation.maxStalenessMs,
+      log,
+    });
+    const issuers = () => config().issuers;
+    const audit = openAudit({
+      store,
+      key,
+      now,
+      config: () => config().audit,
+      warn: (message) => log.event("warn", "audit", message),
+      onLoss: (message) => log.event("error", "audit_lost", message),
+    });
+    const limiter = createLimiter({
+      now,
+      warn: (message) => log.event("warn", "limits_local", message),
+      ...(store.takeToken !== undefined && { takeToken: store.takeToken }),
+    });
+    return {
+      revocations,
+      policyRevocations: createPolicyRevocations({ revocations, tokenHash, issuers, log, now }),
+      tokenHash,
+      limiter,
+      audit,
+      async close() {
+        await audit.close();
+        await revocations.close();
+        await store.close();
+      },
+    };
+  } catch (fault) {
+    await store.close();
+    throw fault;
+  }
+}
