@@ -67,6 +67,7 @@ export async function assemble(
   });
   findings.push(...cases.filter((one) => !one.ok).map((one) => caseFinding(one, config)));
   findings.push(...unusedPolicies(policies, used));
+  findings.push(...countriesUnknown(config, policies, used, file));
   findings.push(...unpromisedClaims(config, programs, placeOf));
 
   if (findings.some((finding) => finding.severity === "error")) {
@@ -134,6 +135,25 @@ function unusedPolicies(policies: PolicySet, used: ReadonlySet<string>): Finding
       column: 1,
       fix: `name it under a route's policies, or begin its file name with "_" if it is a helper`,
     }));
+}
+
+/** Without a database every country is unknown, and the shipped policy then mostly denies. */
+function countriesUnknown(
+  { geo, positionOf }: Config,
+  { policies }: PolicySet,
+  used: ReadonlySet<string>,
+  file: string,
+): Finding[] {
+  if (geo !== undefined || !used.has("country") || !policies.get("country")?.shipped) return [];
+  const finding: Finding = {
+    severity: "warning",
+    code: "geo_missing",
+    message: "policy country is used, but without geo no address has a country",
+    file,
+    ...positionOf(["routes"]),
+    fix: "set geo to a country database (mmdb)",
+  };
+  return [finding];
 }
 
 /** Claims that every verified token may have without anybody promising them. */

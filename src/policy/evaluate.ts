@@ -283,7 +283,9 @@ export function byteString(value: string): string {
   return Buffer.from(value, "utf8").toString("latin1");
 }
 
-function outcomeOf(leaf: Leaf, verdict: Verdict, ms: number): PolicyOutcome {
+function outcomeOf(leaf: Leaf, verdict: Verdict, exactMs: number): PolicyOutcome {
+  // Microseconds: no clock here is more exact, and records are read by people.
+  const ms = Math.round(exactMs * 1_000) / 1_000;
   const { shadow, policy } = leaf;
   const outcome = { name: policy.name, verdict: verdict.kind, ms, shadow };
   switch (verdict.kind) {
