@@ -79,24 +79,23 @@ async function walk(store: ReadableStore, anchor: Anchor, mac: Mac): Promise<Wal
   for (;;) {
     const page = await store.chain(writer, seq, PAGE);
     for (const record of page) {
-      if (record.seq !== seq + 1) {
+      const isNext = record.seq === seq + 1;
+      if (!isNext) {
         const swept = records === 0 ? await sweptMeanwhile(store, anchor) : undefined;
         if (swept !== undefined) return walk(store, swept, mac);
         problems.push(missing(writer, "removed", seq + 1, record.seq - 1, at));
-        // What follows a gap is vouched for by its own MAC: the one before it is not there.
-        former = record.mac;
-      } else if (mac(former, record.body) !== record.mac) {
-        problems.push({ writer, kind: "changed", ...one(record) });
-      } else if (!isLabelledRight(record)) {
+      }
+      // What follows a gap is bound to a MAC that is not there: only its successor vouches for it.
+      const isForged = isNext && mac(former, record.body) !== record.mac;
+      const isOtherEnd = record.seq === anchor.lastSeq && record.mac !== anchor.lastMac;
+      if (isForged || isOtherEnd) problems.push({ writer, kind: "changed", ...one(record) });
+      else if (!isLabelledRight(record)) {
         problems.push({ writer, kind: "mislabelled", ...one(record) });
       }
       seq = record.seq;
       former = record.mac;
       at = timeOf(record);
       records += 1;
-      if (seq === anchor.lastSeq && record.mac !== anchor.lastMac) {
-        problems.push({ writer, kind: "changed", ...one(record) });
-      }
     }
     if (page.length < PAGE) break;
   }

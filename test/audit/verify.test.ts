@@ -78,12 +78,19 @@ describe("verifyChains()", () => {
     const { store } = await filledStore();
     const mac = "A".repeat(43);
     tamper(store, 6, (record) => ({ ...record, mac }));
-    expect(await problemsOf(store)).toContainEqual({
-      kind: "changed",
-      firstSeq: 6,
-      lastSeq: 6,
-      at: at(6),
-    });
+    expect(await problemsOf(store)).toEqual([
+      { kind: "changed", firstSeq: 6, lastSeq: 6, at: at(6) },
+    ]);
+  });
+
+  test("finds an end that is not the anchored one", async () => {
+    const { store, chains } = await filledStore();
+    const writer = chains[0]?.writer ?? "";
+    const anchor = store.kept.get(writer);
+    if (anchor !== undefined) store.kept.set(writer, { ...anchor, lastMac: "A".repeat(43) });
+    expect(await problemsOf(store)).toEqual([
+      { kind: "changed", firstSeq: 6, lastSeq: 6, at: at(6) },
+    ]);
   });
 
   test.each([
