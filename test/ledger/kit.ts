@@ -55,10 +55,11 @@ export async function storesForTests() {
 
   /** What a gate sees: `current` may be changed or be away. */
   function seen(first: Store) {
-    const state: { current: Store | undefined } = { current: first };
+    const state: { current: Store | undefined; refused: number } = { current: first, refused: 0 };
     const use = async <T>(act: (store: Store) => Promise<T>): Promise<T> => {
-      if (state.current === undefined) throw new GateError("store_unavailable", "it is away");
-      return act(state.current);
+      if (state.current !== undefined) return act(state.current);
+      state.refused += 1;
+      throw new GateError("store_unavailable", "it is away");
     };
     const store: RevocationDependencies["store"] = {
       revoke: (revocation) => use((one) => one.revoke(revocation)),
