@@ -3,15 +3,14 @@
  *
  * @module
  */
-import { dirname } from "node:path";
-import { openAuditKey } from "../audit/key.ts";
+import { auditKeyFolder, openAuditKey } from "../audit/key.ts";
 import { openAudit } from "../audit/record.ts";
-import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/resolved.ts";
 import { type FaultCode, GateError } from "../errors.ts";
 import { openTokenHash, type TokenHash } from "../ledger/token-hash.ts";
 import { openStore } from "../store/open.ts";
 import type { Store } from "../store/store.ts";
+import { loadStoreConfig } from "./store-config.ts";
 
 export type Ledger = {
   readonly config: Config;
@@ -28,12 +27,7 @@ export async function withLedger<T>(
   file: string,
   work: (ledger: Ledger) => Promise<T>,
 ): Promise<T> {
-  const loaded = await loadConfig(file, process.env);
-  if (!loaded.ok) {
-    const message = `${file} does not hold, so the store is not known`;
-    throw new GateError("config_invalid", message, { findings: loaded.error });
-  }
-  const config = loaded.value;
+  const config = await loadStoreConfig(file);
   const store = await openStore(config.store, { now: Date.now });
   try {
     const tokenHash = await openTokenHash(store, config.store);
@@ -56,7 +50,7 @@ export type Act = {
  * @throws GateError `store_unavailable`, `state_unusable`: what was done is done all the same.
  */
 export async function recordAct({ config, store }: Ledger, act: Act): Promise<void> {
-  const key = await openAuditKey(auditFolderOf(config)).catch((fault: unknown) => {
+  const key = await openAuditKey(auditKeyFolder(config)).catch((fault: unknown) => {
     throw fault instanceof GateError ? unrecorded(fault.code, fault.message) : fault;
   });
   let lost: string | undefined;
@@ -77,9 +71,4 @@ export async function recordAct({ config, store }: Ledger, act: Act): Promise<vo
 
 function unrecorded(code: FaultCode, why: string): GateError {
   return new GateError(code, `it is done, but not in the audit: ${why}`);
-}
-
-/** Beside an SQLite file; for Redis, beside the configuration. */
-function auditFolderOf({ store, folder }: Config): string {
-  return store.kind === "sqlite" ? dirname(store.file) : folder;
 }
