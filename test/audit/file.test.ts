@@ -159,6 +159,33 @@ describe("openAuditFile()", () => {
     expect(messages[1]).toBe("the audit file is written again; 5 records are in the store alone");
   });
 
+  test("leaves whole lines where the disk took a part, and none out or twice", async () => {
+    await using folder = await tempFolder();
+    const path = join(folder.path, "audit.jsonl");
+    const script = join(import.meta.dir, "limited-file-writer.ts");
+    // Blocks of 512 bytes: 2,048 bytes hold 20 lines and a part of the next.
+    const limited = `trap "" XFSZ; ulimit -S -f 4; exec "$0" "$1" "$2" 35`;
+    const child = Bun.spawn(["sh", "-c", limited, process.execPath, script, path], {
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    expect((await child.stdout.text()).split("\n")).toEqual([
+      "the audit file cannot be written (EFBIG); the store has the records",
+      "the audit file is written again",
+      "",
+    ]);
+    const numbers = (text: string) =>
+      text
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line).n);
+    const first = await read(`${path}.old`);
+    expect(first).toEndWith("\n");
+    expect(numbers(first)).toHaveLength(20);
+    const all = [...numbers(first), ...numbers(await read(path))];
+    expect(all).toEqual(Array.from({ length: 35 }, (_, at) => at + 1));
+  });
+
   test("ends although it cannot be written", async () => {
     const { warn, messages } = collected();
     const file = openAuditFile({ path: () => "/dev/null/audit.jsonl", warn });
