@@ -62,19 +62,20 @@ async function answer(
 ): Promise<Response | undefined> {
   const { site } = gate;
   const { limiter, audit } = gate.ledger;
-  // The audit loses nothing: while its store is behind, requests wait.
-  const room = audit.room();
-  if (room !== undefined) await room;
   const accept = request.headers.get("accept");
   const read = readInquiry(request, connection, site.surroundings, id, gate.now());
+  const isReserved = read.ok && read.value.inquiry.path.startsWith(RESERVED_PREFIX);
+  const reserved = isReserved ? answerReserved(gate, read.value) : undefined;
+  if (reserved?.ok) return reserved.value;
+
+  const room = audit.room();
+  if (room !== undefined && !(await isMade(room))) return answerDenial(OVERLOADED, id, accept);
   if (!read.ok) {
     recordMalformed(gate, startedNs, { id, request, connection, denial: read.error });
     return answerDenial(read.error, id, accept);
   }
   const { inquiry, ambiguousPath } = read.value;
-  if (inquiry.path.startsWith(RESERVED_PREFIX)) {
-    const reserved = answerReserved(gate, read.value);
-    if (reserved.ok) return reserved.value;
+  if (reserved !== undefined) {
     recordDecision(gate, startedNs, { inquiry, result: reserved });
     return answerDenial(reserved.error, id, accept);
   }
@@ -101,6 +102,24 @@ async function answer(
 
   recordDecision(gate, startedNs, { inquiry, decision, result: passed });
   return passed.ok ? passed.value : answerDenial(passed.error, id, accept);
+}
+
+const OVERLOADED: Denial = { status: 503, code: "overloaded", retryAfterSeconds: 10 };
+/** How long a request waits for a store that does not take what is to be recorded. */
+const ROOM_LIMIT_MS = 5_000;
+
+/**
+ * The audit loses nothing: while its store is behind, requests wait, and are refused at last,
+ * before anything is decided that could not be recorded.
+ */
+async function isMade(room: Promise<void>): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => late.resolve(false), ROOM_LIMIT_MS);
+  try {
+    return await Promise.race([room.then(() => true), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 type Passage = {
