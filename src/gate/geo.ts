@@ -10,11 +10,15 @@ import { GateError } from "../errors.ts";
 const CACHED_ADDRESSES = 10_000;
 
 /**
- * @param file An mmdb file with country records (GeoLite2-Country, DB-IP Country, …).
+ * @param file An mmdb file with country records (GeoLite2-Country, DB-IP Country, …). Without
+ *   one no address has a country.
  * @returns ISO 3166-1 alpha-2, or nothing for an address that the database does not know.
  * @throws GateError `state_unusable` when the file cannot be read.
  */
-export async function openGeo(file: string): Promise<(ip: string) => string | undefined> {
+export async function openGeo(
+  file: string | undefined,
+): Promise<(ip: string) => string | undefined> {
+  if (file === undefined) return () => undefined;
   try {
     const reader = await open<CountryResponse>(file, { cache: { max: CACHED_ADDRESSES } });
     return (ip) => (ip === "unix" ? undefined : reader.get(ip)?.country?.iso_code);

@@ -50,7 +50,7 @@ const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
  * @returns The inquiry, or the denial: 400, 414, 431 or 501.
  */
 export function readInquiry(
-  request: Request,
+  request: Pick<Request, "method" | "url" | "headers">,
   connection: Connection,
   surroundings: Surroundings,
   id: string,

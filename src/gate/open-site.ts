@@ -9,15 +9,12 @@ import { entryPlan } from "../audit/entry.ts";
 import type { Config, IssuerConfig, RouteConfig } from "../config/resolved.ts";
 import { type Issuer, openIssuer } from "../identity/issuers.ts";
 import { createVerifier, type Verifier } from "../identity/verify.ts";
-import { createRangeMatcher } from "../lib/cidr.ts";
-import type { PolicySet } from "../policy/load.ts";
-import { planHeaders } from "../proxy/headers.ts";
 import { openUpstream, type Upstream } from "../proxy/upstream.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Assembly } from "./assemble.ts";
 import { openGeo } from "./geo.ts";
-import { buildRouteTable } from "./match.ts";
-import type { Route, Rules, Site } from "./site.ts";
+import { makeRules } from "./rules.ts";
+import type { Rules, Site } from "./site.ts";
 
 export type SiteDependencies = {
   readonly revocations: Rules["revocations"];
@@ -31,56 +28,18 @@ export async function openSite(
   former: Site | undefined,
   { log, now, revocations }: SiteDependencies,
 ): Promise<Site> {
-  const { config, policies, programs, policyHeaders } = assembly;
-  const countryOf = config.geo === undefined ? () => undefined : await openGeo(config.geo);
+  const { config } = assembly;
+  const countryOf = await openGeo(config.geo);
   const issuers = openIssuers(config, former, { log, now });
   const verifiers = openVerifiers(config, issuers, former);
-  const claimedNames = [
-    ...identityNames(config),
-    ...policyHeaders,
-    ...expectedHeaderNames(policies),
-  ];
-
-  const routes = config.routes.map((route): Route => {
-    const program = programs.get(route.name);
-    const verifier = route.public ? undefined : verifiers.get(issuerKey(route));
-    return {
-      config: route,
-      headerPlan: planHeaders(route, claimedNames),
-      identity: Object.entries(route.identityHeaders),
-      identityCache: new WeakMap(),
-      ...(program && { program }),
-      ...(verifier && { verifier }),
-    };
-  });
+  const verifierOf = (route: RouteConfig) => verifiers.get(issuerKey(route));
   return {
-    config,
-    policies,
-    routes,
+    ...makeRules(assembly, { revocations, countryOf, verifierOf }),
     issuers,
     verifiers,
-    revocations,
     entryPlan: entryPlan(config.audit, config.routes),
-    table: buildRouteTable(routes),
-    surroundings: { isTrusted: trustOf(config), countryOf },
     upstreams: openUpstreams(config, former, now),
   };
-}
-
-function identityNames(config: Config): string[] {
-  return config.routes.flatMap((route) => Object.keys(route.identityHeaders));
-}
-
-/**
- * Headers that cases expect policies to set. A policy that sets one in some branches only must
- * not let a client's own through in the others.
- */
-function expectedHeaderNames({ policies }: PolicySet): string[] {
-  return [...policies.values()].flatMap(({ cases }) =>
-    cases.flatMap(({ expect }) =>
-      typeof expect === "string" ? [] : Object.keys(expect.allow.headers),
-    ),
-  );
 }
 
 /** Closes what the new site did not take over. Requests under way keep what they hold. */
@@ -158,12 +117,4 @@ function openUpstreams(
     upstreams.set(route.name, upstream);
   }
   return upstreams;
-}
-
-function trustOf(config: Config): (peer: string) => boolean {
-  const ranges = config.trustedProxies.filter((entry) => entry !== "unix");
-  const trustsUnix = ranges.length < config.trustedProxies.length;
-  if (ranges.length === 0) return (peer) => trustsUnix && peer === "unix";
-  const inRange = createRangeMatcher(ranges);
-  return (peer) => (peer === "unix" ? trustsUnix : inRange(peer));
 }

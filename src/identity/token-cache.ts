@@ -5,16 +5,14 @@
  * @module
  */
 import { LRUCache } from "lru-cache";
-import type { Err, Ok } from "../result.ts";
-import type { Refusal, Token } from "../types.ts";
-import type { TokenTimes } from "./claim-rules.ts";
+import type { Err } from "../result.ts";
+import type { Refusal } from "../types.ts";
+import type { AcceptedToken } from "./accept.ts";
 import type { Issuer } from "./issuers.ts";
 import type { KeySet } from "./key-set.ts";
 
 /** A token that holds but for the moment, which is asked each time. */
-export type VerifiedToken = {
-  readonly accepted: Ok<Token>;
-  readonly times: TokenTimes;
+export type VerifiedToken = AcceptedToken & {
   readonly issuer: Issuer;
   /** What it was verified with: good only while this is in force. */
   readonly keySet: KeySet;

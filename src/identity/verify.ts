@@ -7,13 +7,12 @@
  */
 import { type Err, ok, type Result } from "../result.ts";
 import type { Refusal, Token } from "../types.ts";
-import { checkClaims, checkTimes, type StandardClaims } from "./claim-rules.ts";
+import { acceptPayload, judge } from "./accept.ts";
 import { type CompactToken, LONGEST_TOKEN, readCompact } from "./compact.ts";
 import { checkEncryptedHeader, type DecryptionKey, decrypt } from "./decryption.ts";
 import { checkHeader, type SignedHeader } from "./header-rules.ts";
 import type { Issuer } from "./issuers.ts";
 import { type KeySet, selectKey } from "./key-set.ts";
-import { mapClaims } from "./map-claims.ts";
 import { isLasting, refuse } from "./refusal.ts";
 import { isSignedBy } from "./signature.ts";
 import { type JsonObject, own } from "./strict-json.ts";
@@ -62,7 +61,7 @@ export function createVerifier(
     if (credential.length > LONGEST_TOKEN) return TOO_LONG;
     const known = cache.verified(credential);
     if (known !== undefined && known.issuer.keys.current() === known.keySet) {
-      return judge(known, nowMs);
+      return judge(known, known.issuer.config, nowMs);
     }
     const failure = cache.failure(credential, nowMs);
     if (failure !== undefined) return failure;
@@ -70,7 +69,9 @@ export function createVerifier(
     const read = readCompact(credential);
     if (!read.ok) return remember(credential, refuse(read.error), nowMs);
     return examineOnce(read.value).then((examined) =>
-      examined.ok ? judge(examined.value, nowMs) : remember(credential, examined, nowMs),
+      examined.ok
+        ? judge(examined.value, examined.value.issuer.config, nowMs)
+        : remember(credential, examined, nowMs),
     );
   }
 
@@ -93,12 +94,6 @@ export function createVerifier(
   }
 
   return { verify };
-}
-
-/** What depends on the moment; everything else about the token is settled. */
-function judge({ accepted, times, issuer }: VerifiedToken, nowMs: number): Result<Token, Refusal> {
-  const reason = checkTimes(times, issuer.config, nowMs / 1000);
-  return reason === undefined ? accepted : refuse(reason);
 }
 
 function examine(token: CompactToken, issuers: readonly Issuer[]): Promise<Examined> {
@@ -164,21 +159,9 @@ async function examineBy(
   if (!header.ok) return refuse(header.error);
   const keySet = await checkSignature(token.text, header.value, issuer);
   if (!keySet.ok) return keySet;
-  const standard = checkClaims(token.payload, config);
-  if (!standard.ok) return refuse(standard.error);
-
-  const accepted = toToken(token.payload, standard.value, issuer, digestToken(credential));
-  const missing = config.requiredClaims.find(
-    (name) => (own(accepted.claims, name) ?? null) === null,
-  );
-  if (missing !== undefined)
-    return refuse("claim_missing", `the required claim ${missing} is missing`);
-  return ok({
-    accepted: ok(accepted),
-    times: standard.value.times,
-    issuer,
-    keySet: keySet.value,
-  });
+  const accepted = acceptPayload(token.payload, config, digestToken(credential));
+  if (!accepted.ok) return accepted;
+  return ok({ ...accepted.value, issuer, keySet: keySet.value });
 }
 
 /** @returns The keys it was checked with. Other keys are asked for once, where they could help. */
@@ -210,27 +193,4 @@ async function tryKeys(
   const key = selectKey(set, header);
   if (!key.ok) return refuse(key.error);
   return (await isSignedBy(text, key.value)) ? ok(set) : refuse("signature_invalid");
-}
-
-function toToken(
-  payload: JsonObject,
-  standard: StandardClaims,
-  { config }: Issuer,
-  digest: string,
-): Token {
-  const { subject = "", id, audience, times } = standard;
-  const claims = mapClaims(payload, config.claims);
-  const scopes = own(claims, "scopes");
-  return Object.freeze({
-    issuer: config.issuer,
-    issuerName: config.name,
-    subject,
-    audience: Object.freeze(audience),
-    ...(id !== undefined && { id }),
-    ...(times.issuedAt !== undefined && { issuedAt: times.issuedAt }),
-    expiresAt: times.expiresAt,
-    scopes: Array.isArray(scopes) ? scopes : [],
-    claims,
-    digest,
-  });
 }
