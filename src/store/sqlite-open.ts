@@ -43,8 +43,11 @@ export type OpenFile = {
 export function openFile(file: string): OpenFile {
   try {
     makePrivately(file);
-    inspect(file);
-    return openInspected(file);
+    // SQLite does not always wait by itself where two processes begin together.
+    return retryWhileBusy(() => {
+      inspect(file);
+      return openInspected(file);
+    });
   } catch (error) {
     throw storeFault(file, error);
   }
@@ -90,21 +93,23 @@ function inspect(file: string): void {
   const database = new Database(file, hasLog ? { readonly: true } : { readwrite: true });
   try {
     database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-    const version = versionOf(database);
-    if (!isOurs(database, version)) {
-      throw damaged(file, "it is another program's database; nothing was changed in it");
-    }
-    if (version > SCHEMA_VERSION) throw newer(file, version);
-    if (size > CHECKED_WHOLE_BYTES) return;
-    const check = database.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").get();
-    if (check?.quick_check !== "ok") {
-      throw damaged(
-        file,
-        "its contents are corrupted; nothing was changed in it; restore a backup",
-      );
-    }
+    // One view of it all: another process may just be making it.
+    database.transaction(() => judge(file, size, database))();
   } finally {
     database.close();
+  }
+}
+
+function judge(file: string, size: number, database: Database): void {
+  const version = versionOf(database);
+  if (!isOurs(database, version)) {
+    throw damaged(file, "it is another program's database; nothing was changed in it");
+  }
+  if (version > SCHEMA_VERSION) throw newer(file, version);
+  if (size > CHECKED_WHOLE_BYTES) return;
+  const check = database.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").get();
+  if (check?.quick_check !== "ok") {
+    throw damaged(file, "its contents are corrupted; nothing was changed in it; restore a backup");
   }
 }
 
@@ -135,8 +140,7 @@ function openInspected(file: string): OpenFile {
 
 function configure(database: Database): void {
   database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-  // SQLite answers at once, without the timeout, where two would turn the mode on together.
-  retryWhileBusy(() => database.run("PRAGMA journal_mode = WAL"));
+  database.run("PRAGMA journal_mode = WAL");
   // Each commit is on the disk before it is reported: neither kill -9 nor a power cut undoes what
   // append() or revoke() resolved for. NORMAL would keep all through a kill, but a power cut
   // could undo everything since the last checkpoint, hours of a quiet gate's revocations. The
@@ -150,12 +154,11 @@ function configure(database: Database): void {
   database.run("PRAGMA cell_size_check = ON"); // finds a corrupted page where it is read
 }
 
-function retryWhileBusy(work: () => void): void {
+function retryWhileBusy<T>(work: () => T): T {
   const end = performance.now() + BUSY_TIMEOUT_MS;
   for (;;) {
     try {
-      work();
-      return;
+      return work();
     } catch (error) {
       if (!isBusy(error) || performance.now() > end) throw error;
     }

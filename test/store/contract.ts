@@ -164,6 +164,7 @@ export function testStore(make: () => Promise<StorePlace>): void {
       await store.append(records("a", 1, 3));
       await store.append(records("a", 1, 3));
       await store.append(records("a", 2, 4));
+      await store.append(records("a", 1, 3));
       expect(seqsOf(await store.find({ limit: 10 }))).toEqual([4, 3, 2, 1]);
       expect(await store.anchors()).toMatchObject([{ lastSeq: 4 }]);
     });

@@ -21,6 +21,59 @@ async function messageOf(work: Promise<unknown>): Promise<string> {
   );
 }
 
+/** A way to the server that can be cut as a broken network is: nothing comes through, nobody is told. */
+function startWire(port: number) {
+  type Side = { other: Bun.Socket<Side> | undefined; early: Buffer[]; isCut: boolean };
+  const sides: Side[] = [];
+  const pass = {
+    data(socket: Bun.Socket<Side>, bytes: Buffer) {
+      const { other, early, isCut } = socket.data;
+      if (isCut) return;
+      if (other === undefined) early.push(Buffer.from(bytes));
+      else other.write(bytes);
+    },
+    close: (socket: Bun.Socket<Side>) => void socket.data.other?.end(),
+  };
+  const listener = Bun.listen<Side>({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      ...pass,
+      open(socket) {
+        const side: Side = { other: undefined, early: [], isCut: false };
+        socket.data = side;
+        sides.push(side);
+        const back: Side = { other: socket, early: [], isCut: false };
+        void Bun.connect<Side>({
+          hostname: "127.0.0.1",
+          port,
+          data: back,
+          socket: {
+            ...pass,
+            open(other) {
+              side.other = other;
+              for (const bytes of side.early) other.write(bytes);
+            },
+            data(other, bytes) {
+              if (!side.isCut) pass.data(other, bytes);
+            },
+          },
+        });
+      },
+    },
+  });
+  return {
+    url: `redis://127.0.0.1:${listener.port}`,
+    connections: () => sides.length,
+    /** @returns How many there were. */
+    cut(): number {
+      for (const side of sides) side.isCut = true;
+      return sides.length;
+    },
+    [Symbol.dispose]: () => void listener.stop(true),
+  };
+}
+
 describeWith("redis-server", "the contract on Redis", () => {
   let server: RedisServer;
   let places = 0;
@@ -182,6 +235,7 @@ describeWith("redis-server", "Redis that fails", () => {
     await server.kill();
     await eventually(async () => (await messageOf(store.revision())).includes("reached"));
     expect(await faultOf(store.append([record("a", 1)]))).toBe("store_unavailable");
+    await Bun.sleep(300); // down for several tries
     await server.restart();
     await eventually(() => calls > 0);
     await eventually(async () => (await messageOf(store.revision())) === "no fault");
@@ -205,6 +259,32 @@ describeWith("redis-server", "Redis that fails", () => {
     await store.append([record("a", 1)]);
     expect(await store.find({ limit: 5 })).toHaveLength(1);
     await store.close();
+  });
+
+  test("cut off without a word: both connections are made anew", async () => {
+    await using server = await startRedis();
+    using wire = startWire(server.port);
+    const [store, others] = [await openAt(wire.url), await openAt(server.url)];
+    let calls = 0;
+    store.onRevocation(() => {
+      calls++;
+    });
+    const announce = () => others.revoke(revocation({ value: crypto.randomUUID() }));
+    await eventually(async () => {
+      await announce();
+      return calls > 0;
+    });
+    const connections = wire.cut();
+    expect(connections).toBe(2);
+    expect(await messageOf(store.revision())).toContain("does not answer");
+    await eventually(async () => (await messageOf(store.revision())) === "no fault");
+    await eventually(() => wire.connections() === 4);
+    const before = calls;
+    await eventually(async () => {
+      await announce();
+      return calls > before + 1;
+    });
+    await Promise.all([store.close(), others.close()]);
   });
 
   test("not there, or paused, at the start: a fault that names the place", async () => {

@@ -317,6 +317,30 @@ describe("a process", () => {
     expect(left).toEqual({ out: "0\n", code: 0 });
   });
 
+  test("does not end before the answer that it waits for", async () => {
+    await using folder = await usedStore();
+    const path = JSON.stringify(join(import.meta.dir, "../../src/store/sqlite.ts"));
+    const script = `
+      import { openSqliteStore } from ${path};
+      const now = () => 2_000;
+      openSqliteStore(${JSON.stringify(folder.file)}, { now }).then(async (store) => {
+        console.log("open");
+        await store.unrevoke("jti", "okta", "7");
+        console.log("done");
+      });`;
+    const other = new Database(folder.file);
+    other.run("BEGIN IMMEDIATE");
+    const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
+    let out = "";
+    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+      if (out === "") setTimeout(() => other.run("COMMIT"), 300);
+      out += chunk;
+    }
+    other.close();
+    expect(out).toBe("open\ndone\n");
+    expect(await child.exited).toBe(0);
+  });
+
   test("that is told to end does so, or hears of it", async () => {
     await using folder = await tempFolder();
     const file = JSON.stringify(join(folder.path, "claimgate.db"));
