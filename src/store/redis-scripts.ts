@@ -222,15 +222,24 @@ redis.call('PUBLISH', prefix .. 'revocations', '')
 return 1
 `);
 
-/** Arguments: now. @returns JSON and end in ms, in turn. An evicted half is a fault, not an empty list. */
-export const REVOCATIONS = script(`${BEGIN}
+/**
+ * Arguments: cursor, count. @returns The next cursor ("0" at the end); then field, JSON and end in
+ * ms, in turn. Whatever is there from the first call to the last is in one of the answers, maybe
+ * in two. An evicted half is a fault, not a shorter list.
+ */
+export const SCAN_REVOCATIONS = script(`${BEGIN}
 local revoked, untils = prefix .. 'revoked', prefix .. 'revoked:until'
 if redis.call('HLEN', revoked) ~= redis.call('ZCARD', untils) then
   return redis.error_reply('LOST revocations')
 end
-local found = {}
-for i, part in ipairs(redis.call('ZRANGEBYSCORE', untils, '(' .. ARGV[3], '+inf', 'WITHSCORES')) do
-  found[i] = i % 2 == 1 and redis.call('HGET', revoked, part) or part
+local scanned = redis.call('HSCAN', revoked, ARGV[3], 'COUNT', ARGV[4])
+local found = { scanned[1] }
+for i = 1, #scanned[2], 2 do
+  local field, till = scanned[2][i], redis.call('ZSCORE', untils, scanned[2][i])
+  if not till then return redis.error_reply('LOST revocations') end
+  found[#found + 1] = field
+  found[#found + 1] = scanned[2][i + 1]
+  found[#found + 1] = till
 end
 return found
 `);

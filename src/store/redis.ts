@@ -17,8 +17,8 @@ import {
   BEGIN_SWEEP,
   FIND_PAGE,
   REVISION,
-  REVOCATIONS,
   REVOKE,
+  SCAN_REVOCATIONS,
   type Script,
   SECRET,
   SWEEP_SOME,
@@ -157,12 +157,20 @@ export async function openRedisStore(
       (await run(UNREVOKE, fieldOf(kind, issuer, value))) === 1,
 
     async revocations(nowMs) {
-      const parts = (await run(REVOCATIONS, nowMs)) as readonly string[];
-      const found: Revocation[] = [];
-      for (let at = 0; at < parts.length; at += 2) {
-        found.push({ ...JSON.parse(parts[at] ?? ""), untilMs: Number(parts[at + 1]) });
-      }
-      return found.sort((one, other) => one.atMs - other.atMs);
+      const found = new Map<string, Revocation>();
+      let cursor = "0";
+      do {
+        const page = (await run(SCAN_REVOCATIONS, cursor, PAGE)) as readonly string[];
+        cursor = page[0] ?? "0";
+        for (let at = 1; at < page.length; at += 3) {
+          const untilMs = Number(page[at + 2]);
+          if (untilMs <= nowMs) continue;
+          found.set(page[at] ?? "", { ...JSON.parse(page[at + 1] ?? ""), untilMs });
+        }
+      } while (cursor !== "0");
+      return [...found]
+        .sort(([one, { atMs }], [other, next]) => atMs - next.atMs || (one < other ? -1 : 1))
+        .map(([, revocation]) => revocation);
     },
 
     revision: async () => String(await run(REVISION)),

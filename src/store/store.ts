@@ -123,7 +123,7 @@ export type Store = {
   revoke(revocation: Revocation): Promise<void>;
   /** @returns Whether there was one. */
   unrevoke(kind: Revocation["kind"], issuer: string | undefined, value: string): Promise<boolean>;
-  /** All that are in force at `nowMs`. */
+  /** All that are in force at `nowMs`, the oldest first. */
   revocations(nowMs: number): Promise<readonly Revocation[]>;
   /**
    * `EPOCH.COUNT`, cheap: the count grows with each change of a revocation, here or in another

@@ -265,6 +265,13 @@ export function testStore(make: () => Promise<StorePlace>): void {
       ]);
     });
 
+    test("are all listed, however many there are", async () => {
+      const values = Array.from({ length: 1_500 }, (_, at) => `token-${at}`);
+      await Promise.all(values.map((value) => store.revoke(revocation({ value }))));
+      const listed = (await store.revocations(2_000)).map(({ value }) => value);
+      expect(listed.sort()).toEqual(values.sort());
+    });
+
     test("are taken back, once", async () => {
       await store.revoke(revocation());
       expect(await store.unrevoke("jti", "okta", "7")).toBe(true);
