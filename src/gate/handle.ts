@@ -7,8 +7,6 @@
  */
 import { GateError } from "../errors.ts";
 import { forward } from "../proxy/forward.ts";
-import { requestHeaders } from "../proxy/headers.ts";
-import { upstreamTarget } from "../proxy/target.ts";
 import { asksForTunnel, openTunnel, type TunnelData } from "../proxy/tunnel.ts";
 import { err, type Result } from "../result.ts";
 import type { Denial, Inquiry } from "../types.ts";
@@ -16,6 +14,7 @@ import { type Approval, type Decision, decide } from "./decide.ts";
 import { answerDenial, setRateLimit } from "./denial.ts";
 import { type Connection, type ReadInquiry, readInquiry } from "./inquire.ts";
 import { limitAddress, limitSubject, noteFailure } from "./limit.ts";
+import { outboundRequest } from "./outbound.ts";
 import { openPatience } from "./patience.ts";
 import { recordDecision, recordMalformed } from "./record.ts";
 import { answerReserved, RESERVED_PREFIX } from "./reserved.ts";
@@ -179,19 +178,11 @@ async function pass(
   approval: Approval,
   { request, read, server }: Passage,
 ): Promise<Result<Response | undefined, Denial>> {
-  const { inquiry, forwardedFor } = read;
+  const { inquiry } = read;
   const upstream = site.upstreams.get(route.config.name);
   if (upstream === undefined) throw new Error("a route has no upstream");
-  const headers = requestHeaders(request.headers, route.headerPlan, {
-    forwardedFor,
-    proto: inquiry.scheme,
-    authority: inquiry.authority,
-    requestId: inquiry.id,
-    identity: approval.identity,
-    policyHeaders: approval.policyHeaders,
-  });
-  if (!headers.ok)
-    return err({ status: 400, code: "request_malformed", reason: headers.error.reason });
+  const outbound = outboundRequest(route, read, approval);
+  if (!outbound.ok) return outbound;
 
   const { idleTimeoutMs } = site.config.http;
   const { timeoutMs } = route.config;
@@ -201,8 +192,8 @@ async function pass(
   const job = {
     request,
     upstream,
-    target: upstreamTarget(route.config, route.headerPlan, inquiry.path, inquiry.query),
-    headers: headers.value,
+    target: outbound.value.target,
+    headers: outbound.value.headers,
     plan: route.headerPlan,
     requestId: inquiry.id,
     timeoutMs,
