@@ -16,8 +16,14 @@ import { openSweeper } from "./sweep.ts";
 export type Audit = {
   /** Costs the caller a push to a list. Whoever answers requests asks `room` first. */
   record(entry: AuditEntry): void;
-  /** `undefined` while there is room; else a promise to await before the next request. */
-  room(): Promise<void> | undefined;
+  /**
+   * `undefined` while there is room; else a promise to await before the next request: of whether
+   * there is room now.
+   *
+   * @param client Looked at only to wait: once it is gone, or after `limitMs`, the waiting ends and
+   *   nothing of it is kept, for strangers can make requests without end.
+   */
+  room(client: Pick<Request, "signal">, limitMs: number): Promise<boolean> | undefined;
   /** Resolves when everything recorded before is in the store; waits as long as that takes. */
   flush(): Promise<void>;
   /** Writes what is left, for up to `closeMs`, 5 s; what then remains is lost, and told. */
@@ -71,7 +77,8 @@ export function openAudit(deps: AuditDeps): Audit {
   /** What somebody waits for: as many as these are written without delay. */
   let urgent = 0;
   let ending: "no" | "closing" | "closed" = "no";
-  let roomMade: PromiseWithResolvers<void> | undefined;
+  /** Each ends the waiting of one request. */
+  const waiters = new Set<(hasRoom: boolean) => void>();
   /** Ends a pause between two attempts. */
   let hurry: () => void = () => {};
 
@@ -114,7 +121,7 @@ export function openAudit(deps: AuditDeps): Audit {
       await bring(batch);
       underWay = 0;
       written += batch.length;
-      if (hasRoom()) makeRoom();
+      if (hasRoom()) endWaiting(true);
     } while (isDue() && ending !== "closed");
   }
 
@@ -181,9 +188,24 @@ export function openAudit(deps: AuditDeps): Audit {
     return waiting.length + underWay < MOST_WAITING && waitingLength < MOST_WAITING_LENGTH;
   }
 
-  function makeRoom(): void {
-    roomMade?.resolve();
-    roomMade = undefined;
+  function endWaiting(hasRoom: boolean): void {
+    for (const end of waiters) end(hasRoom);
+  }
+
+  function waitForRoom(signal: AbortSignal, limitMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const giveUp = () => end(false);
+      const end = (hasRoom: boolean) => {
+        waiters.delete(end);
+        clearTimeout(waitTimer);
+        signal.removeEventListener("abort", giveUp);
+        resolve(hasRoom);
+      };
+      const waitTimer = setTimeout(giveUp, limitMs);
+      waiters.add(end);
+      signal.addEventListener("abort", giveUp);
+      if (signal.aborted) giveUp();
+    });
   }
 
   async function flush(): Promise<void> {
@@ -205,7 +227,7 @@ export function openAudit(deps: AuditDeps): Audit {
     ending = "closed";
     clearTimeout(timer);
     hurry();
-    makeRoom();
+    endWaiting(false);
     if (!isDone) {
       const lost = waiting.length + underWay;
       waiting = [];
@@ -216,10 +238,8 @@ export function openAudit(deps: AuditDeps): Audit {
 
   return {
     record,
-    room() {
-      if (hasRoom() || ending === "closed") return undefined;
-      roomMade ??= Promise.withResolvers();
-      return roomMade.promise;
+    room(client, limitMs) {
+      return hasRoom() || ending === "closed" ? undefined : waitForRoom(client.signal, limitMs);
     },
     flush,
     close,

@@ -8,8 +8,9 @@
 import { GateError } from "../errors.ts";
 import { forward } from "../proxy/forward.ts";
 import { asksForTunnel, openTunnel, type TunnelData } from "../proxy/tunnel.ts";
+import type { Watch } from "../proxy/watch.ts";
 import { err, type Result } from "../result.ts";
-import type { Denial, Inquiry } from "../types.ts";
+import type { Denial } from "../types.ts";
 import { type Approval, type Decision, decide } from "./decide.ts";
 import { answerDenial, setRateLimit } from "./denial.ts";
 import { type Connection, type ReadInquiry, readInquiry } from "./inquire.ts";
@@ -18,6 +19,7 @@ import { outboundRequest } from "./outbound.ts";
 import { openPatience } from "./patience.ts";
 import { recordDecision, recordMalformed } from "./record.ts";
 import { answerReserved, RESERVED_PREFIX } from "./reserved.ts";
+import { applyRevocations } from "./revoke.ts";
 import type { Gate, Route, Site } from "./site.ts";
 
 /** What the gate needs of the server a request came on. */
@@ -50,6 +52,12 @@ export async function handle(
 
 const INTERNAL_FAULT: Denial = { status: 500, code: "internal_fault" };
 
+const OVERLOADED: Denial = { status: 503, code: "overloaded", retryAfterSeconds: 10 };
+/** How long a request waits for a store that does not take what is to be recorded. */
+const ROOM_LIMIT_MS = 5_000;
+
+const isReserved = ({ inquiry }: ReadInquiry) => inquiry.path.startsWith(RESERVED_PREFIX);
+
 type Arrival = { readonly id: string; readonly startedNs: number };
 
 async function answer(
@@ -59,24 +67,31 @@ async function answer(
   server: GateServer,
   { id, startedNs }: Arrival,
 ): Promise<Response | undefined> {
-  const { site } = gate;
-  const { limiter, audit } = gate.ledger;
   const accept = request.headers.get("accept");
-  const read = readInquiry(request, connection, site.surroundings, id, gate.now());
-  const isReserved = read.ok && read.value.inquiry.path.startsWith(RESERVED_PREFIX);
-  const reserved = isReserved ? answerReserved(gate, read.value) : undefined;
-  if (reserved?.ok) return reserved.value;
+  const readNow = () => readInquiry(request, connection, gate.site.surroundings, id, gate.now());
+  let read = readNow();
+  // Whoever asks how the gate is must be told above all while something is wrong with it.
+  const own = read.ok && isReserved(read.value) ? answerReserved(gate, read.value) : undefined;
+  if (own?.ok) return own.value;
 
-  const room = audit.room();
-  if (room !== undefined && !(await isMade(room))) return answerDenial(OVERLOADED, id, accept);
+  const { limiter, audit } = gate.ledger;
+  // The audit loses nothing: while its store is behind, requests wait, and are refused at last,
+  // before anything is decided that could not be recorded.
+  const room = audit.room(request, ROOM_LIMIT_MS);
+  if (room !== undefined) {
+    if (!(await room)) return answerDenial(OVERLOADED, id, accept);
+    // Seconds later: what counts are the time and the configuration of the decision.
+    read = readNow();
+  }
+  const { site } = gate;
   if (!read.ok) {
     recordMalformed(gate, startedNs, { id, request, connection, denial: read.error });
     return answerDenial(read.error, id, accept);
   }
   const { inquiry, ambiguousPath } = read.value;
-  if (reserved !== undefined) {
-    recordDecision(gate, startedNs, { inquiry, result: reserved });
-    return answerDenial(reserved.error, id, accept);
+  if (own !== undefined) {
+    recordDecision(gate, startedNs, { inquiry, result: own });
+    return answerDenial(own.error, id, accept);
   }
 
   const { address } = site.config.limits;
@@ -87,7 +102,7 @@ async function answer(
   }
 
   const decision = await decide(site, inquiry, ambiguousPath);
-  const { route, result } = decision;
+  const { route, token, result } = decision;
   if (!result.ok) noteFailure(limiter, address, inquiry, result.error);
   const passed =
     result.ok && route !== undefined
@@ -95,36 +110,23 @@ async function answer(
           request,
           read: read.value,
           server,
+          watch:
+            token && ((end) => gate.streams.watch({ site, route, token, read: read.value }, end)),
         })
       : err(result.ok ? INTERNAL_FAULT : result.error);
+  // In force before the denial is answered.
   applyRevocations(gate, inquiry, decision);
 
   recordDecision(gate, startedNs, { inquiry, decision, result: passed });
   return passed.ok ? passed.value : answerDenial(passed.error, id, accept);
 }
 
-const OVERLOADED: Denial = { status: 503, code: "overloaded", retryAfterSeconds: 10 };
-/** How long a request waits for a store that does not take what is to be recorded. */
-const ROOM_LIMIT_MS = 5_000;
-
-/**
- * The audit loses nothing: while its store is behind, requests wait, and are refused at last,
- * before anything is decided that could not be recorded.
- */
-async function isMade(room: Promise<void>): Promise<boolean> {
-  const late = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => late.resolve(false), ROOM_LIMIT_MS);
-  try {
-    return await Promise.race([room.then(() => true), late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 type Passage = {
   readonly request: Request;
   readonly read: ReadInquiry;
   readonly server: GateServer;
+  /** Absent on a public route: there is no token that could lose its force. */
+  readonly watch: Watch | undefined;
 };
 
 /** Sends an approved request on its way, as often as its owner may. */
@@ -155,28 +157,13 @@ async function passLimited(
   return passed;
 }
 
-/** What a policy wants revoked besides its denial is in force before the denial is answered. */
-function applyRevocations({ ledger, now }: Gate, inquiry: Inquiry, decision: Decision): void {
-  const { token, result } = decision;
-  if (result.ok || token === undefined) return;
-  const { revoke, policy, reason: code = "" } = result.error;
-  if (revoke === undefined || policy === undefined) return;
-  const wish = { policy, revoke, code, token, requestId: inquiry.id };
-  const at = new Date(now()).toISOString();
-  for (const { kind, issuer = "", value } of ledger.policyRevocations.apply(wish)) {
-    const target = [kind, issuer, value].filter((part) => part !== "").join(" ");
-    const actor = `policy ${policy}`;
-    ledger.audit.record({ kind: "act", at, actor, act: "revoke", target, reason: code });
-  }
-}
-
 /** Sends an approved request on its way. What the upstream fails at is a denial, too. */
 async function pass(
   gate: Gate,
   site: Site,
   route: Route,
   approval: Approval,
-  { request, read, server }: Passage,
+  { request, read, server, watch }: Passage,
 ): Promise<Result<Response | undefined, Denial>> {
   const { inquiry } = read;
   const upstream = site.upstreams.get(route.config.name);
@@ -198,6 +185,7 @@ async function pass(
     requestId: inquiry.id,
     timeoutMs,
     maxBodyBytes: site.config.http.maxBodyBytes,
+    watch,
     holdOpen: patience?.holdOpen ?? (() => setIdleLimit(0)),
     patience,
   };

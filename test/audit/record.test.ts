@@ -7,6 +7,10 @@ import { tempFolder } from "../support/temp-folder.ts";
 import { denyEntry, forwardEntry, START_MS } from "./entries.ts";
 import { type MemoryStore, memoryStore } from "./memory-store.ts";
 
+/** Of a client that waits as long as it takes. */
+const STAYS = new AbortController();
+const LONG_MS = 60_000;
+
 const KEY = new Uint8Array(32).fill(7);
 
 type Fixture = AsyncDisposable & {
@@ -145,24 +149,39 @@ describe("openAudit()", () => {
     const gate = Promise.withResolvers<void>();
     store.onAppend = () => gate.promise;
     for (const entry of entries(49_999)) audit.record(entry);
-    expect(audit.room()).toBeUndefined();
+    expect(audit.room(STAYS, LONG_MS)).toBeUndefined();
     audit.record(forwardEntry(50_000));
-    const room = audit.room();
+    const room = audit.room(STAYS, LONG_MS);
     expect(room).toBeInstanceOf(Promise);
-    expect(audit.room()).toBe(room);
     audit.record(forwardEntry(50_001));
     // Of those under way, too, each counts until it is in the store.
     await new Promise((resolve) => setImmediate(resolve));
-    expect(audit.room()).toBe(room);
+    expect(audit.room(STAYS, LONG_MS)).toBeInstanceOf(Promise);
     gate.resolve();
-    await room;
+    expect(await room).toBe(true);
     expect(store.records.length).toBeGreaterThanOrEqual(500);
-    expect(audit.room()).toBeUndefined();
+    expect(audit.room(STAYS, LONG_MS)).toBeUndefined();
     const written = Promise.withResolvers<void>();
     store.onAppend = (batch) => {
       if (batch.at(-1)?.seq === 50_001) written.resolve();
     };
     await written.promise;
+  });
+
+  test("lets go of whoever gives up waiting for room", async () => {
+    await using fixture = openFixture();
+    const { store, audit } = fixture;
+    const gate = Promise.withResolvers<void>();
+    store.onAppend = () => gate.promise;
+    for (const entry of entries(50_000)) audit.record(entry);
+    const client = new AbortController();
+    const gone = audit.room(client, LONG_MS);
+    client.abort();
+    expect(await gone).toBe(false);
+    expect(await audit.room(client, LONG_MS)).toBe(false);
+    expect(await audit.room(STAYS, 1)).toBe(false);
+    expect(audit.room(STAYS, LONG_MS)).toBeInstanceOf(Promise);
+    gate.resolve();
   });
 
   test("has no room for long paths without end", async () => {
@@ -172,9 +191,9 @@ describe("openAudit()", () => {
     store.onAppend = () => gate.promise;
     const path = `/${"x".repeat(8_191)}`;
     for (let count = 0; count < 8_192; count += 1) audit.record(forwardEntry(1, { path }));
-    expect(audit.room()).toBeInstanceOf(Promise);
+    expect(audit.room(STAYS, LONG_MS)).toBeInstanceOf(Promise);
     gate.resolve();
-    await audit.room();
+    await audit.room(STAYS, LONG_MS);
   });
 
   test("writes what is left at the end", async () => {
@@ -184,7 +203,7 @@ describe("openAudit()", () => {
     expect(bodiesOf(store)).toEqual(entries(1_200));
     audit.record(forwardEntry(9));
     expect(losses).toEqual(["1 audit record came after the audit was closed"]);
-    expect(audit.room()).toBeUndefined();
+    expect(audit.room(STAYS, LONG_MS)).toBeUndefined();
   });
 
   test("ends in the end, and tells what is lost then", async () => {
