@@ -191,7 +191,8 @@ function keptQuery(names: readonly string[], query: string): DecisionEntry["quer
 /** The farthest from 1970 that a `Date` goes (ECMA-262 §21.4.1.1); a token may say more. */
 const LAST_MS = 8.64e15;
 
-function isoTime(ms: number): string {
+/** @param ms Any number: what lies in a store may have been tampered with. */
+export function isoTime(ms: number): string {
   return new Date(Math.max(-LAST_MS, Math.min(ms, LAST_MS))).toISOString();
 }
 

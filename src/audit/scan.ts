@@ -39,10 +39,44 @@ function placeOf({ writer, seq }: ChainedRecord): string {
 export function readEntry({ body }: ChainedRecord): AuditEntry | undefined {
   try {
     const value: unknown = JSON.parse(body);
-    if (typeof value !== "object" || value === null || !("kind" in value)) return undefined;
-    return value.kind === "decision" || value.kind === "act" ? (value as AuditEntry) : undefined;
+    return isEntry(value) ? value : undefined;
   } catch {
     // Not JSON is one more way of not being an entry.
     return undefined;
   }
+}
+
+/** Whether it has what readers of entries rely on: one forged record must not hide the others. */
+function isEntry(value: unknown): value is AuditEntry {
+  if (!isObject(value) || typeof value.at !== "string") return false;
+  const { kind, policies, token } = value;
+  if (kind === "act") return hasTexts(value, ["actor", "act", "target"], ["reason"]);
+  return (
+    kind === "decision" &&
+    hasTexts(
+      value,
+      ["requestId", "method", "host", "path"],
+      ["route", "code", "reason", "policy"],
+    ) &&
+    typeof value.status === "number" &&
+    isObject(value.client) &&
+    (token === undefined || (isObject(token) && hasTexts(token, ["subject"], ["id"]))) &&
+    Array.isArray(policies) &&
+    policies.every((one) => isObject(one) && hasTexts(one, ["name", "verdict"], ["code"]))
+  );
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
+
+function hasTexts(
+  value: Readonly<Record<string, unknown>>,
+  names: readonly string[],
+  optional: readonly string[],
+): boolean {
+  return (
+    names.every((name) => typeof value[name] === "string") &&
+    optional.every((name) => value[name] === undefined || typeof value[name] === "string")
+  );
 }

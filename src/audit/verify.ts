@@ -9,7 +9,7 @@
  */
 import type { Anchor, ChainedRecord, Store } from "../store/store.ts";
 import { createMac, isWriterOf, type Mac } from "./chain.ts";
-import { recordIndex } from "./entry.ts";
+import { isoTime, recordIndex } from "./entry.ts";
 import { readEntry } from "./scan.ts";
 
 export type ChainProblem = {
@@ -147,7 +147,7 @@ function one(record: ChainedRecord) {
 }
 
 function timeOf({ atMs }: ChainedRecord): string {
-  return new Date(atMs).toISOString();
+  return isoTime(atMs);
 }
 
 /** Whether search and retention see the record as its body, which the MAC covers, describes it. */

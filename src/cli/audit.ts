@@ -6,6 +6,7 @@
  */
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
+import { isoTime } from "../audit/entry.ts";
 import { followChains } from "../audit/follow.ts";
 import { readEntry } from "../audit/scan.ts";
 import { GateError } from "../errors.ts";
@@ -121,7 +122,7 @@ function openPrinter(
 function jsonLine(record: ChainedRecord): string {
   const { writer, seq, atMs, body } = record;
   if (readEntry(record) !== undefined && !/[\p{Cc}\u2028\u2029]/u.test(body)) return `${body}\n`;
-  const at = new Date(atMs).toISOString();
+  const at = isoTime(atMs);
   return `${JSON.stringify({ kind: "damaged", at, writer, seq })}\n`;
 }
 

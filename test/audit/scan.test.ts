@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { openChain } from "../../src/audit/chain.ts";
 import { newestFirst, readEntry } from "../../src/audit/scan.ts";
 import type { Store } from "../../src/store/store.ts";
-import { denyEntry, forwardEntry, START_MS } from "./entries.ts";
+import { actEntry, denyEntry, forwardEntry, START_MS } from "./entries.ts";
 import { memoryStore } from "./memory-store.ts";
 
 const KEY = new Uint8Array(32).fill(7);
@@ -62,4 +62,32 @@ describe("readEntry()", () => {
   test.each(["", "{", "null", "7", "{}", '{"kind":"other"}'])("takes %j for no entry", (body) => {
     expect(readEntry({ ...link(), body })).toBeUndefined();
   });
+
+  test("reads an act", () => {
+    expect(readEntry(openChain(KEY).link(actEntry(1)))).toEqual(actEntry(1));
+  });
+
+  test.each([
+    { at: undefined },
+    { path: 7 },
+    { status: "200" },
+    { client: null },
+    { reason: {} },
+    { token: null },
+    { token: {} },
+    { policies: 5 },
+    { policies: [null] },
+    { policies: [{ name: "staff" }] },
+  ])("takes a decision with %j for no entry: readers rely on more", (changes) => {
+    const body = JSON.stringify({ ...denyEntry(1), ...changes });
+    expect(readEntry({ ...link(), body })).toBeUndefined();
+  });
+
+  test.each([{ target: undefined }, { reason: 7 }])(
+    "takes an act with %j for no entry",
+    (changes) => {
+      const body = JSON.stringify({ ...actEntry(1), ...changes });
+      expect(readEntry({ ...link(), body })).toBeUndefined();
+    },
+  );
 });

@@ -160,6 +160,14 @@ describe("verifyChains()", () => {
     ]);
   });
 
+  test("finds a record whose time is none", async () => {
+    const { store } = await filledStore();
+    tamper(store, 1, (record) => ({ ...record, atMs: 9e17 }));
+    expect(await problemsOf(store)).toEqual([
+      { kind: "mislabelled", firstSeq: 1, lastSeq: 1, at: "+275760-09-13T00:00:00.000Z" },
+    ]);
+  });
+
   test("holds after retention has taken the beginning, and checks what is left", async () => {
     const { store } = await filledStore(2);
     await store.sweep(START_MS + 4_000);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AuditEntry } from "../../audit/entry.ts";
+import { type AuditEntry, isoTime } from "../../audit/entry.ts";
 import { readEntry } from "../../audit/scan.ts";
 import type { ChainedRecord } from "../../store/store.ts";
 import { type Paint, plain, type Tint, visible } from "../paint.ts";
@@ -62,7 +62,7 @@ const USUAL_WIDTHS: Partial<Record<keyof Cells, number>> = {
 
 export function openTable({ sample, isFollowing, paint, columns, nowMs }: TableOptions): Table {
   const today = new Date(nowMs).toISOString().slice(0, 10);
-  const isToday = sample.every(({ atMs }) => new Date(atMs).toISOString().startsWith(today));
+  const isToday = sample.every(({ atMs }) => isoTime(atMs).startsWith(today));
   const rows = [HEADINGS, ...sample.map((record) => rowOf(record, isToday).cells)];
   const natural = (name: keyof Cells) =>
     rows.reduce(
@@ -145,7 +145,7 @@ function sumOf(widths: Readonly<Record<Flexible, number>>): number {
 }
 
 function rowOf(record: ChainedRecord, isToday: boolean): Row {
-  const time = new Date(record.atMs).toISOString();
+  const time = isoTime(record.atMs);
   const shownTime = isToday ? time.slice(11, 19) : `${time.slice(5, 10)} ${time.slice(11, 19)}`;
   const entry = readEntry(record);
   if (entry === undefined) {

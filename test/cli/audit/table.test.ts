@@ -3,6 +3,7 @@ import { openChain } from "../../../src/audit/chain.ts";
 import type { AuditEntry } from "../../../src/audit/entry.ts";
 import { openTable } from "../../../src/cli/audit/table.ts";
 import { ansi, plain } from "../../../src/cli/paint.ts";
+import type { ChainedRecord } from "../../../src/store/store.ts";
 import { actEntry, denyEntry, forwardEntry, START_MS } from "../../audit/entries.ts";
 
 const ID = "01a20fca-114c-72b2-80a4-9254d073d29c";
@@ -96,6 +97,15 @@ describe("openTable()", () => {
     const records = recordsOf([forwardEntry(1)]).map((record) => ({ ...record, body: "{" }));
     const text = openTable({ ...once, sample: records, columns: 100 }).format(records);
     expect(text).toContain("damaged: claimgate audit verify tells more");
+  });
+
+  test("shows what is left when one record was tampered with", () => {
+    const [first, ...others] = recordsOf([forwardEntry(1), denyEntry(2)]);
+    const forged = { ...first, atMs: 9e17, body: '{"kind":"decision"}' } as ChainedRecord;
+    const records = [forged, ...others];
+    const text = openTable({ ...once, sample: records, columns: 200 }).format(records);
+    expect(text).toContain("damaged: claimgate audit verify tells more");
+    expect(text).toContain("role_missing");
   });
 
   test("paints only where there is colour", () => {
