@@ -48,10 +48,6 @@ test("what a policy prints is not among the results", async () => {
   });
   expect(err).toBe("said\n".repeat(4));
 });
-
-test("explain, which the page for denied browsers names, says where to look", async () => {
-  await using folder = await tempFolder();
-  const { exitCode, out, err } = await runClaimgate(["explain", "01a20fb3"], { cwd: folder.path });
   expect({ exitCode, out }).toEqual({ exitCode: 2, out: "" });
   expect(err).toContain("the gate's log");
 });

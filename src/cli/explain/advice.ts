@@ -1,0 +1,122 @@
+/**
+ * For a denial: what would have let the request pass, as far as configuration, codes and schemas
+ * tell. It promises no more than the next step.
+ *
+ * @module
+ */
+import type { CredentialPlace, IssuerConfig, RouteConfig } from "../../config/resolved.ts";
+import type { LoadedPolicy } from "../../policy/load.ts";
+import type { Challenge, Claims, PolicyOutcome } from "../../types.ts";
+import { placeWord } from "./request.ts";
+
+export type AdviceFacts = {
+  readonly denial: {
+    readonly code: string;
+    readonly reason?: string | undefined;
+    readonly detail?: string | undefined;
+    readonly policy?: string | undefined;
+    readonly challenge?: Challenge | undefined;
+    readonly allow?: readonly string[] | undefined;
+  };
+  readonly route?: RouteConfig | undefined;
+  /** That the token is of, or says it is of. */
+  readonly issuer?: IssuerConfig | undefined;
+  readonly policies: readonly PolicyOutcome[];
+  readonly policyOf: (name: string) => LoadedPolicy | undefined;
+  /** Of a token that was verified, where all of them are known. */
+  readonly claims?: Claims | undefined;
+};
+
+export function adviceOn(facts: AdviceFacts): readonly string[] {
+  const { denial, route, issuer } = facts;
+  switch (denial.code) {
+    case "route_not_found":
+      return ["a route for this host and path"];
+    case "method_not_allowed":
+      return denial.allow === undefined ? [] : [`one of the methods ${denial.allow.join(", ")}`];
+    case "token_missing":
+      return route === undefined ? [] : [`a token in ${placesOf(route.credentials)}`];
+    case "token_expired":
+      return ["a newer token"];
+    case "token_invalid":
+      return tokenAdvice(denial.reason, issuer, route);
+    case "keys_unavailable":
+      return ["the issuer's keys, which could not be read"];
+    case "token_revoked":
+      return ["a sign-in after the revocation, or claimgate unrevoke"];
+    case "store_unavailable":
+      return ["a store that answers"];
+    case "insufficient_scope":
+    case "step_up_required":
+      return challengeAdvice(denial.challenge);
+    case "policy_fault":
+      return [`a mended policy ${denial.policy ?? ""}`.trimEnd()];
+    case "policy_denied":
+      return policyAdvice(facts);
+    default:
+      return [];
+  }
+}
+
+function placesOf(places: readonly CredentialPlace[]): string {
+  return places.map(placeWord).join(", or ");
+}
+
+function tokenAdvice(
+  reason: string | undefined,
+  issuer: IssuerConfig | undefined,
+  route: RouteConfig | undefined,
+): readonly string[] {
+  switch (reason) {
+    case "issuer_unknown":
+    case "issuer_refused":
+      return route === undefined ? [] : [`a token of ${route.issuers.join(" or ")}`];
+    case "audience_mismatch":
+    case "audience_refused":
+      return issuer === undefined ? [] : [`aud with one of: ${issuer.audiences.join(", ")}`];
+    case "algorithm_refused":
+      return issuer === undefined ? [] : [`alg one of: ${issuer.algorithms.join(", ")}`];
+    case "type_refused":
+      return issuer?.tokenTypes === undefined
+        ? []
+        : [`typ one of: ${issuer.tokenTypes.join(", ")}`];
+    case "claim_missing":
+      return issuer === undefined ? [] : [`the claims ${issuer.requiredClaims.join(", ")}`];
+    case "lifetime_exceeded":
+      return issuer === undefined
+        ? []
+        : [`a lifetime of ${issuer.maxLifetimeSeconds} s at most (maxLifetime)`];
+    case "not_yet_valid":
+    case "issued_in_future":
+      return ["the same token later"];
+    default:
+      return [];
+  }
+}
+
+function challengeAdvice(challenge: Challenge | undefined): readonly string[] {
+  if (challenge === undefined) return [];
+  const { acr, maxAge, scope } = challenge;
+  return [
+    ...(scope === undefined ? [] : [`the scopes ${scope.join(", ")}`]),
+    ...(acr === undefined ? [] : [`a sign-in with acr ${acr.join(" or ")}`]),
+    ...(maxAge === undefined ? [] : [`a sign-in of the last ${maxAge} s`]),
+  ];
+}
+
+const MOST_MISFITS = 3;
+
+function policyAdvice({ denial, policies, policyOf, claims }: AdviceFacts): readonly string[] {
+  const { policy, reason, detail } = denial;
+  if (policy === undefined) return detail === undefined ? [] : [`another value: ${detail}`];
+  if (reason === "claims_mismatch") {
+    const schema = policyOf(policy)?.claimsSchema;
+    if (schema === undefined || claims === undefined) return [];
+    const misfits = [...schema.errors(claims)].slice(0, MOST_MISFITS);
+    return misfits.map(({ path, message }) => `claim ${path.slice(1)}: ${message}`);
+  }
+  const said = policies.find(({ name, code }) => name === policy && code === reason)?.detail;
+  const words = said ?? detail;
+  if (words === undefined) return [`whatever ${policy} asks for: it says no more than its code`];
+  return [`${policy}: ${words}`];
+}
