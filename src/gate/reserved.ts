@@ -37,7 +37,10 @@ const READERS: Readonly<Record<string, Reader>> = Object.assign(Object.create(nu
   ready: readReadiness,
 });
 
-/** Ready once configuration and policies are in force; an issuer that is down does not change that. */
+/**
+ * Ready once configuration and policies are in force; neither an issuer that is down nor a store
+ * that is lost changes that, for public routes pass.
+ */
 function readReadiness(gate: Gate): ReturnType<Reader> {
   const issuers = [...gate.site.issuers.values()].map(({ config, keys }) => {
     const { state, keys: count, fetchedAt } = keys.state();
@@ -48,7 +51,15 @@ function readReadiness(gate: Gate): ReturnType<Reader> {
     inForce: gate.lastReload.inForce,
     at: new Date(gate.lastReload.atMs).toISOString(),
   };
+  const store = readStoreState(gate);
   return gate.draining
-    ? { status: 503, body: { status: "draining", issuers } }
-    : { status: 200, body: { status: "ready", issuers, ...(reload && { reload }) } };
+    ? { status: 503, body: { status: "draining", issuers, store } }
+    : { status: 200, body: { status: "ready", issuers, store, ...(reload && { reload }) } };
+}
+
+/** Lost: not heard of for longer than `revocation.maxStaleness`. */
+function readStoreState({ ledger }: Gate) {
+  const { fresh, syncedAtMs } = ledger.revocations.state();
+  const since = syncedAtMs === undefined ? {} : { syncedAt: new Date(syncedAtMs).toISOString() };
+  return { state: fresh ? "fresh" : "lost", ...since };
 }
