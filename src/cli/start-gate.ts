@@ -11,6 +11,7 @@ import { type Assembly, assemble, stateFolderOf } from "../gate/assemble.ts";
 import { openLedger } from "../gate/ledger.ts";
 import { openSite, retireSite } from "../gate/open-site.ts";
 import type { Gate } from "../gate/site.ts";
+import { openStreams } from "../gate/streams.ts";
 import { reportStray } from "../policy/graph.ts";
 import { closeTunnels } from "../proxy/tunnel.ts";
 import { err, type Result } from "../result.ts";
@@ -63,6 +64,7 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
   const { revocations } = ledger;
   const gate: Gate = {
     ledger,
+    streams: openStreams({ site: () => gate.site, ledger, log, now }),
     site: await openSite(assembly.value, undefined, { log, now, revocations }),
     draining: false,
     log,
@@ -147,6 +149,7 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     if (pending() > 0)
       log.event("warn", "drain_cut", "cut what was still open", { open: pending() });
     await Promise.all(all.map((listener) => listener.cut()));
+    gate.streams.stop();
     retireSite(gate.site, undefined);
     await ledger.close();
     await log.flush();

@@ -16,6 +16,7 @@ import {
 import { readRateLimit } from "./read-limits.ts";
 import { readMatch, readPrefixes, refuseAlike } from "./read-match.ts";
 import { readPolicies } from "./read-policies.ts";
+import { readStreams } from "./read-streams.ts";
 import { readUpstreams } from "./read-upstreams.ts";
 import type { Reading } from "./report.ts";
 import type { CredentialPlace, IssuerConfig, RouteConfig, YamlPath } from "./resolved.ts";
@@ -65,6 +66,7 @@ export function readRoutes(
       ),
       ambiguousPaths: written.ambiguousPaths ?? "refuse",
       ...(rateLimit !== undefined && { rateLimit }),
+      streams: readStreams(written, path, reading),
       path,
     });
     checkGuard(written, path, reading);

@@ -81,6 +81,14 @@ export type RateLimitConfig = RateConfig & { readonly by: "subject" | "token" | 
 /** What counts against an address: verifications that fail. */
 export type AddressLimitConfig = RateConfig & { readonly of: "failures" };
 
+/** How open WebSockets and answers that go on are watched; without meaning on a public route. */
+export type StreamsConfig = {
+  /** How often the policies are asked again. */
+  readonly recheckMs: number;
+  /** How long one may outlive its token. */
+  readonly graceOnExpiryMs: number;
+};
+
 export type StoreConfig =
   | {
       readonly kind: "sqlite";
@@ -133,6 +141,7 @@ export type RouteConfig = {
   readonly timeoutMs: number;
   readonly ambiguousPaths: "refuse" | "allow";
   readonly rateLimit?: RateLimitConfig;
+  readonly streams: StreamsConfig;
   readonly path: YamlPath;
 };
 

@@ -160,6 +160,18 @@ const edits = (description: string) =>
     { ...Closed, description },
   );
 
+const StreamsSchema = Type.Object(
+  {
+    recheck: Type.Optional(
+      Duration("How often the policies are asked again, 1s to 24h. Default 30s.", "30s"),
+    ),
+    graceOnExpiry: Type.Optional(
+      Duration("How long a stream may outlive its token, at most 24h. Default 0s.", "0s"),
+    ),
+  },
+  { ...Closed, description: "When open WebSockets, event streams and long answers are closed." },
+);
+
 const RouteSchema = Type.Object(
   {
     name: Type.Optional(Text("What logs and explanations call this route. Default host and path.")),
@@ -220,6 +232,7 @@ const RouteSchema = Type.Object(
       }),
     ),
     rateLimit: Type.Optional(RateLimitSchema),
+    streams: Type.Optional(StreamsSchema),
   },
   { ...Closed, description: "A match with its upstream, issuers and policies." },
 );
@@ -303,7 +316,7 @@ export const FileSchema = Type.Object(
 const LATER: ReadonlyMap<TSchema, ReadonlySet<string>> = new Map<TSchema, ReadonlySet<string>>([
   [FileSchema, new Set("session ledger admin".split(" "))],
   [IssuerSchema, new Set(["login", "introspection"])],
-  [RouteSchema, new Set("login assertion streams crossSite".split(" "))],
+  [RouteSchema, new Set("login assertion crossSite".split(" "))],
 ]);
 
 export function isLaterKey(schema: TObject, key: string): boolean {

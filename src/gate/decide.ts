@@ -39,12 +39,14 @@ const NOTHING: Approval = { identity: [], policyHeaders: {} };
 
 /**
  * @param ambiguousPath Whether the path has more than one reading (design, section 4).
+ * @param tokenMs The time that tokens are judged by, where it is not the request's: since 1970.
  * @throws Only for a fault of ours; the caller answers 500 and closes.
  */
 export async function decide(
   rules: Rules,
   inquiry: Inquiry,
   ambiguousPath: boolean,
+  tokenMs: number = inquiry.nowMs,
 ): Promise<Decision> {
   const matched = matchUnambiguously(rules, inquiry, ambiguousPath);
   if (!matched.ok) return { policies: NO_POLICIES, result: matched };
@@ -54,7 +56,7 @@ export async function decide(
   const credential = extractCredential(inquiry, route.config.credentials);
   if (!credential.ok) return { route, policies: NO_POLICIES, result: credential };
 
-  const verifying = verifyCredential(route, credential.value, inquiry.nowMs);
+  const verifying = verifyCredential(route, credential.value, tokenMs);
   const verified = verifying instanceof Promise ? await verifying : verifying;
   if (!verified.ok) return { route, policies: NO_POLICIES, result: verified };
   const token = verified.value;
@@ -118,7 +120,7 @@ function inDenials(verified: Result<Token, Refusal>): Result<Token, Denial> {
  * What is known to be revoked is refused whatever became of the store. While the store has
  * been lost for too long nobody knows what else is, and the gate closes unless told not to.
  */
-function checkRevocation({ revocations, config }: Rules, token: Token): Denial | undefined {
+export function checkRevocation({ revocations, config }: Rules, token: Token): Denial | undefined {
   const revocation = revocations.check(token);
   if (revocation !== undefined) {
     return { status: 401, code: "token_revoked", reason: `${revocation.kind}_revoked` };

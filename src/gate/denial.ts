@@ -8,7 +8,7 @@ import type { Challenge, Denial, DenialCode, LimitStanding } from "../types.ts";
 import { denialPage, PAGE_HEADERS } from "./page.ts";
 
 /** One plain sentence a code, for people; the code itself is for machines. */
-const TITLES: Readonly<Record<DenialCode, string>> = {
+export const TITLES: Readonly<Record<DenialCode, string>> = {
   request_malformed: "The request cannot be read safely",
   token_missing: "Sign-in is required",
   token_invalid: "The token is not valid here",

@@ -19,6 +19,7 @@ import type { Token } from "../types.ts";
 import type { Surroundings } from "./inquire.ts";
 import type { Ledger } from "./ledger.ts";
 import type { RouteTable } from "./match.ts";
+import type { LiveStreams } from "./streams.ts";
 
 /** What decides: no socket, no clock, no pool. `check`, `test` and `explain` need no more. */
 export type Rules = {
@@ -61,6 +62,8 @@ export type Gate = {
   /** How the last reload went; absent before the first. */
   lastReload?: { readonly inForce: boolean; readonly atMs: number };
   readonly ledger: Ledger;
+  /** What is open at the moment. */
+  readonly streams: LiveStreams;
   readonly log: Log;
   readonly subjectHash: SubjectHash;
   readonly now: () => number;

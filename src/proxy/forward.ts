@@ -13,6 +13,7 @@ import { answerToNobody, isNotConnected, timedOut, unreachable } from "./faults.
 import type { HeaderPlan } from "./headers.ts";
 import { sendByNode } from "./node-request.ts";
 import type { Target, Upstream } from "./upstream.ts";
+import { isEventStream, lastingBody, type Watch, watchAnswer } from "./watch.ts";
 
 export type ForwardJob = {
   /** The client's: its method, body and signal are used. */
@@ -29,6 +30,8 @@ export type ForwardJob = {
   readonly maxBodyBytes: number;
   /** Called for an event stream: the listener's idle timeout must not cut it. */
   readonly holdOpen: () => void;
+  /** Told of an answer that may last; absent where there is nothing to watch. */
+  readonly watch?: Watch | undefined;
   /** Told whom we wait for, where the listener's idle timeout is to count for the client alone. */
   readonly patience?: Patience | undefined;
 };
@@ -41,7 +44,12 @@ export type ForwardJob = {
  */
 const MAY_BE_WARM: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "POST", "PATCH"]);
 
-const EVENT_STREAM = /^text\/event-stream\b/i;
+const OVERLOADED: Denial = {
+  status: 503,
+  code: "overloaded",
+  reason: "streams_full",
+  retryAfterSeconds: 10,
+};
 
 /**
  * @returns The upstream's answer, or a denial: 413 `too_large`, 400 `request_malformed`.
@@ -69,7 +77,7 @@ async function exchangeWith(
   let tried: Set<Target> | undefined;
   while (target !== undefined) {
     const sent = await sendTo(target, job, exchange);
-    if (sent.ok) return ok(await finish(sent.value, job, exchange));
+    if (sent.ok) return finish(sent.value, target, job, exchange);
     if (exchange.ending === "body_exceeded") return err(bodyTooLarge());
     if (exchange.ending === "timed_out") {
       job.upstream.report(target, "failed");
@@ -122,20 +130,31 @@ async function sendTo(
   }
 }
 
-function finish(
+async function finish(
   response: Response,
+  { address }: Target,
   job: ForwardJob,
   exchange: Exchange,
-): Response | Promise<Response> {
+): Promise<Result<Response, Denial>> {
   exchange.answered();
   const cleaned = cleanAnswer(response, job.plan, job.requestId);
   if (!cleaned.ok) {
     exchange.cut();
     throw cleaned.error;
   }
-  const type = response.headers.get("content-type");
-  if (type !== null && EVENT_STREAM.test(type)) job.holdOpen();
+  if (isEventStream(response)) job.holdOpen();
+  const isWatched = job.watch !== undefined && address.kind !== "echo";
+  const lasting = isWatched ? lastingBody(response, job.request.method) : undefined;
+  if (job.watch !== undefined && lasting !== undefined) {
+    const watched = watchAnswer(response, lasting, job.watch, () => exchange.cut());
+    if (watched !== undefined) return ok(watched);
+    exchange.cut();
+    return err(OVERLOADED);
+  }
   // With a body of the request's under way, too: it may yet exceed its limit and cut the answer.
-  const isGuarded = type === null || exchange.body !== undefined || job.target.includes("?");
-  return isGuarded ? guardAnswer(response) : response;
+  const isGuarded =
+    !response.headers.has("content-type") ||
+    exchange.body !== undefined ||
+    job.target.includes("?");
+  return ok(isGuarded ? await guardAnswer(response) : response);
 }

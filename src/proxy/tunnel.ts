@@ -15,6 +15,7 @@ import { createFrameReader, encodeClose, encodeFrame, FrameError, OPCODE } from 
 import { type Handshake, shakeHands } from "./handshake.ts";
 import { cleanResponseHeaders } from "./headers.ts";
 import type { Target } from "./upstream.ts";
+import type { Watch } from "./watch.ts";
 
 type Client = Bun.ServerWebSocket<TunnelData>;
 
@@ -33,7 +34,7 @@ export type TunnelServer = Pick<Bun.Server<TunnelData>, "upgrade">;
 
 type TunnelJob = Pick<
   ForwardJob,
-  "request" | "target" | "headers" | "upstream" | "plan" | "requestId" | "timeoutMs"
+  "request" | "target" | "headers" | "upstream" | "plan" | "requestId" | "timeoutMs" | "watch"
 >;
 
 /** Of one message, in either direction; a larger one closes the tunnel with 1009. */
@@ -45,8 +46,10 @@ const PINGS_LIMIT = 16;
 
 const GOING_AWAY = 1001;
 const LOST = 1006;
+const POLICY_VIOLATION = 1008;
 const TOO_BIG = 1009;
 const INTERNAL_ERROR = 1011;
+const TRY_AGAIN_LATER = 1013;
 
 const clients = new Set<Client>();
 
@@ -174,7 +177,7 @@ function upgradeOver(
 }
 
 function upgrade(
-  { request, requestId }: TunnelJob,
+  { request, requestId, watch }: TunnelJob,
   server: TunnelServer,
   data: TunnelData,
   headers: Headers,
@@ -183,9 +186,26 @@ function upgrade(
   headers.set("x-request-id", requestId);
   // Left out, Bun would choose the first one offered, in the upstream's name.
   headers.set("sec-websocket-protocol", protocol);
-  return server.upgrade(request, { data, headers })
+  return server.upgrade(request, { data: watch ? watched(data, watch) : data, headers })
     ? ok(undefined)
     : err(malformed("handshake_invalid"));
+}
+
+/** Lets a tunnel be ended from without, both sides of it. */
+function watched(data: TunnelData, watch: Watch): TunnelData {
+  let ended: (() => void) | undefined;
+  return {
+    ...data,
+    open(client) {
+      ended = watch((reason) => client.close(POLICY_VIOLATION, reason));
+      if (ended === undefined) client.close(TRY_AGAIN_LATER, "the gate is overloaded");
+      else data.open(client);
+    },
+    close(code, reason) {
+      ended?.();
+      data.close(code, reason);
+    },
+  };
 }
 
 /** @param head The upstream's first bytes. */

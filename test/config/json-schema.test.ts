@@ -19,7 +19,7 @@ const ISSUER_KEYS = `name issuer audiences jwksUri jwks publicKey keys algorithm
   clockTolerance maxLifetime requiredClaims decryptionKey claims development`.split(/\s+/);
 const ROUTE_KEYS = `name match upstream stripPrefix addPrefix issuers credentials policies
   anyAuthenticated public identityHeaders forwardToken requestHeaders responseHeaders preserveHost
-  timeout ambiguousPaths rateLimit`.split(/\s+/);
+  timeout ambiguousPaths rateLimit streams`.split(/\s+/);
 
 /** As a file holds it. */
 const written = (...args: Parameters<typeof jsonSchema>): Schema =>

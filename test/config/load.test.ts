@@ -70,6 +70,7 @@ routes:
           preserveHost: false,
           timeoutMs: 30_000,
           ambiguousPaths: "refuse",
+          streams: { recheckMs: 30_000, graceOnExpiryMs: 0 },
           path: ["routes", 0],
         },
       ],
@@ -131,6 +132,7 @@ routes:
     timeout: 1ms
     ambiguousPaths: allow
     rateLimit: { limit: 5, per: 10s, by: token }
+    streams: { recheck: 5s, graceOnExpiry: 1m }
 store: sqlite:state.db
 revocation: { maxStaleness: 2s, onStoreLoss: serve }
 audit: { claims: [sub, roles], query: [page], retain: 7d, file: audit.jsonl }
@@ -212,6 +214,7 @@ log: { level: debug }
         timeoutMs: 1,
         ambiguousPaths: "allow",
         rateLimit: { limit: 5, perMs: 10_000, by: "token" },
+        streams: { recheckMs: 5000, graceOnExpiryMs: 60_000 },
       },
     ]);
   });

@@ -35,6 +35,7 @@ export function route(written: Partial<RouteConfig> = {}): RouteConfig {
     preserveHost: false,
     timeoutMs: 5_000,
     ambiguousPaths: "allow",
+    streams: { recheckMs: 30_000, graceOnExpiryMs: 0 },
     path: ["routes", 0],
     ...written,
   };
