@@ -48,6 +48,3 @@ test("what a policy prints is not among the results", async () => {
   });
   expect(err).toBe("said\n".repeat(4));
 });
-  expect({ exitCode, out }).toEqual({ exitCode: 2, out: "" });
-  expect(err).toContain("the gate's log");
-});
