@@ -8,7 +8,7 @@ import type { Command } from "commander";
 import { GateError } from "../errors.ts";
 import { LONGEST_TOKEN } from "../identity/compact.ts";
 import { type Explanation, explanationJson } from "./explain/explanation.ts";
-import { explainMadeUp, loadAssembly, type MadeUpFlags } from "./explain/made-up.ts";
+import { explainMadeUp, loadAssembly, type MadeUpFlags, readMadeUp } from "./explain/made-up.ts";
 import { explainRecorded } from "./explain/recorded.ts";
 import { explanationTree } from "./explain/tree.ts";
 import { paintFor } from "./paint.ts";
@@ -82,7 +82,7 @@ async function explainFlags(flags: ExplainFlags): Promise<Explanation> {
   }
   const given = token === "-" ? await readStdin() : token;
   const bare = given?.trim().replace(/^Bearer +/i, "");
-  const wanted = { ...flags, ...(bare !== undefined && { token: bare }) };
+  const wanted = readMadeUp({ ...flags, ...(bare !== undefined && { token: bare }) }, Date.now());
   const assembly = await loadAssembly(config);
   try {
     return await explainMadeUp(wanted, assembly, config, warn);

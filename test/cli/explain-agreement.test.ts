@@ -6,7 +6,12 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { JWTPayload } from "jose";
 import type { Explanation } from "../../src/cli/explain/explanation.ts";
-import { explainMadeUp, loadAssembly, type MadeUpFlags } from "../../src/cli/explain/made-up.ts";
+import {
+  explainMadeUp,
+  loadAssembly,
+  type MadeUpFlags,
+  readMadeUp,
+} from "../../src/cli/explain/made-up.ts";
 import { explainRecorded } from "../../src/cli/explain/recorded.ts";
 import { type RunningGate, startGate } from "../../src/cli/start-gate.ts";
 import type { Assembly } from "../../src/gate/assemble.ts";
@@ -182,6 +187,9 @@ async function flagsOf({ request, claims, times, credential }: Sample): Promise<
   };
 }
 
+const explained = (flags: MadeUpFlags) =>
+  explainMadeUp(readMadeUp(flags, Date.now()), assembly, file, told);
+
 /** Where the route takes the token, as a client would know. */
 async function send({ url = "", method = "GET", header = [], token }: MadeUpFlags) {
   const { host, pathname, search } = new URL(url);
@@ -237,7 +245,7 @@ describe("explain agrees with a live gate", () => {
     await fc.assert(
       fc.asyncProperty(sample, async (one) => {
         const flags = await flagsOf(one);
-        const made = await explainMadeUp(flags, assembly, file, told);
+        const made = await explained(flags);
         const response = await send(flags);
         const body = (await response.json()) as Answer;
         seen.add(made.code ?? made.decision);
@@ -285,10 +293,10 @@ describe("explain agrees with a live gate", () => {
       fc.asyncProperty(sample, async (one) => {
         const { token, ...flags } = await flagsOf({ ...one, credential: "signed" });
         const payload = Buffer.from(token?.split(".")[1] ?? "", "base64url").toString();
-        const signed = await explainMadeUp({ ...flags, token: token ?? "" }, assembly, file, told);
+        const signed = await explained({ ...flags, token: token ?? "" });
         const { exp } = JSON.parse(payload);
         if (exp === undefined) return;
-        const given = await explainMadeUp({ ...flags, claims: payload }, assembly, file, told);
+        const given = await explained({ ...flags, claims: payload });
         expect(essence(given)).toEqual(essence(signed));
         expect(compared(given.upstream?.headers ?? {})).toEqual(
           compared(signed.upstream?.headers ?? {}),

@@ -4,7 +4,12 @@
  *
  * @module
  */
-import type { CredentialPlace, IssuerConfig, RouteConfig } from "../../config/resolved.ts";
+import type {
+  CredentialPlace,
+  IssuerConfig,
+  PolicyRef,
+  RouteConfig,
+} from "../../config/resolved.ts";
 import type { LoadedPolicy } from "../../policy/load.ts";
 import type { Challenge, Claims, PolicyOutcome } from "../../types.ts";
 import { placeWord } from "./request.ts";
@@ -106,17 +111,35 @@ function challengeAdvice(challenge: Challenge | undefined): readonly string[] {
 
 const MOST_MISFITS = 3;
 
-function policyAdvice({ denial, policies, policyOf, claims }: AdviceFacts): readonly string[] {
+function policyAdvice(facts: AdviceFacts): readonly string[] {
+  const { denial, policies, policyOf, claims, route } = facts;
   const { policy, reason, detail } = denial;
   if (policy === undefined) return detail === undefined ? [] : [`another value: ${detail}`];
-  if (reason === "claims_mismatch") {
-    const schema = policyOf(policy)?.claimsSchema;
-    if (schema === undefined || claims === undefined) return [];
-    const misfits = [...schema.errors(claims)].slice(0, MOST_MISFITS);
-    return misfits.map(({ path, message }) => `claim ${path.slice(1)}: ${message}`);
+  const others = alternativesTo(policy, route?.policies ?? []).flatMap((name) => {
+    const outcome = policies.find((one) => one.name === name && !one.shadow);
+    return outcome?.detail === undefined ? [] : [`or ${name}: ${outcome.detail}`];
+  });
+  const schema = policyOf(policy)?.claimsSchema;
+  if (reason === "claims_mismatch" && schema !== undefined && claims !== undefined) {
+    const errors = [...schema.errors(claims)];
+    // Of one claim the first error says what is wanted; the next ones follow from it.
+    const misfits = errors
+      .filter(({ path }, at) => errors.findIndex((one) => one.path === path) === at)
+      .slice(0, MOST_MISFITS);
+    return [...misfits.map(({ path, message }) => `claim ${path.slice(1)}: ${message}`), ...others];
   }
-  const said = policies.find(({ name, code }) => name === policy && code === reason)?.detail;
-  const words = said ?? detail;
-  if (words === undefined) return [`whatever ${policy} asks for: it says no more than its code`];
-  return [`${policy}: ${words}`];
+  const words = detail ?? "it says no more than its code";
+  return [`${policy}: ${words}`, ...others];
+}
+
+/** The policies beside it in an `any`, of which one would have been enough. */
+function alternativesTo(policy: string, refs: readonly PolicyRef[]): readonly string[] {
+  for (const ref of refs) {
+    if (ref.kind !== "any" && ref.kind !== "all") continue;
+    const names = ref.of.flatMap((member) => (member.kind === "policy" ? [member.name] : []));
+    if (ref.kind === "any" && names.includes(policy)) return names.filter((one) => one !== policy);
+    const within = alternativesTo(policy, ref.of);
+    if (within.length > 0) return within;
+  }
+  return [];
 }

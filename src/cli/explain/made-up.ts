@@ -17,6 +17,7 @@ import { RESERVED_PREFIX } from "../../gate/reserved.ts";
 import { makeRules } from "../../gate/rules.ts";
 import type { Rules } from "../../gate/site.ts";
 import { type Issuer, openIssuer } from "../../identity/issuers.ts";
+import type { JsonObject } from "../../identity/strict-json.ts";
 import { createVerifier, type Verifier } from "../../identity/verify.ts";
 import { err, type Result } from "../../result.ts";
 import type { Denial, Inquiry } from "../../types.ts";
@@ -36,6 +37,30 @@ export type MadeUpFlags = RequestFlags & {
 /** Stands where a token would be that `--claims` describes. */
 const STAND_IN = "claims";
 
+/** What the flags say. */
+type MadeUp = {
+  readonly request: MadeUpRequest;
+  readonly token?: string | undefined;
+  readonly claims?: JsonObject;
+  readonly issuer?: string | undefined;
+};
+
+/**
+ * Before anything is opened.
+ *
+ * @param flags `token` is the token itself.
+ * @throws GateError `usage_wrong`; it quotes no token, claim, header value or query.
+ */
+export function readMadeUp(flags: MadeUpFlags, nowMs: number): MadeUp {
+  const { token, claims, issuer } = flags;
+  return {
+    request: readRequest(flags, nowMs),
+    token,
+    issuer,
+    ...(claims !== undefined && { claims: readClaims(claims) }),
+  };
+}
+
 /** @throws GateError `usage_wrong` (no such file), `config_invalid` with all findings. */
 export async function loadAssembly(file: string): Promise<Assembly> {
   const config = await loadConfig(file, process.env);
@@ -46,24 +71,21 @@ export async function loadAssembly(file: string): Promise<Assembly> {
 }
 
 /**
- * @param flags `token` is the token itself.
  * @param assembly Stays the caller's to dispose of.
  * @param file The configuration, as the owner typed it.
- * @throws GateError `usage_wrong`, and what the store and issuers fail at.
+ * @throws GateError `usage_wrong` where it is not clear whose claims are meant, and what the store and issuers fail at.
  */
 export async function explainMadeUp(
-  flags: MadeUpFlags,
+  { request, token, claims, issuer }: MadeUp,
   assembly: Assembly,
   file: string,
   warn: (message: string) => void,
 ): Promise<Explanation> {
-  const claims = flags.claims === undefined ? undefined : readClaims(flags.claims);
-  const request = readRequest(flags, Date.now());
   const { config } = assembly;
   let made: ClaimsToken | undefined;
   const claimsVerifier = (route: RouteConfig): Verifier => ({
     verify(_, nowMs) {
-      made = completeClaims(claims ?? {}, route, config.issuers, flags.issuer, request.nowMs);
+      made = completeClaims(claims ?? {}, route, config.issuers, issuer, request.nowMs);
       return judgeClaims(made, nowMs);
     },
   });
@@ -76,11 +98,11 @@ export async function explainMadeUp(
       verifierOf: (route) =>
         claims === undefined ? verifierOf(route, assembly, opened, warn) : claimsVerifier(route),
     });
-    const placed = placeCredential(rules, request, claims === undefined ? flags.token : STAND_IN);
+    const placed = placeCredential(rules, request, claims === undefined ? token : STAND_IN);
     const asked = await ask(rules, placed);
     return explainAsked(asked, { rules, file, made, opened, request: placed });
   } finally {
-    for (const issuer of opened.values()) issuer.close();
+    for (const one of opened.values()) one.close();
     await known.close();
   }
 }
@@ -119,7 +141,7 @@ function placeCredential(
   credential: string | undefined,
 ): MadeUpRequest {
   if (credential === undefined) return request;
-  const read = readMadeUp(rules, request);
+  const read = readArrival(rules, request);
   if (!read.ok) return request;
   const { host, path, method } = read.value.inquiry;
   const matched = matchRoute(rules.table, host, path, method);
@@ -128,7 +150,7 @@ function placeCredential(
   return withCredential(request, config?.credentials[0] ?? { kind: "authorization" }, credential);
 }
 
-function readMadeUp(rules: Rules, request: MadeUpRequest): Result<ReadInquiry, Denial> {
+function readArrival(rules: Rules, request: MadeUpRequest): Result<ReadInquiry, Denial> {
   const { address, scheme, nowMs } = request;
   const connection = { address, scheme, trustedOnly: false };
   return readInquiry(request, connection, rules.surroundings, Bun.randomUUIDv7(), nowMs);
@@ -142,7 +164,7 @@ export type Asked = {
 
 /** The request's way from arrival to the upstream's door. */
 async function ask(rules: Rules, request: MadeUpRequest): Promise<Asked> {
-  const read = readMadeUp(rules, request);
+  const read = readArrival(rules, request);
   if (!read.ok) return { result: read };
   const { inquiry, ambiguousPath } = read.value;
   if (inquiry.path.startsWith(RESERVED_PREFIX)) {

@@ -10,7 +10,8 @@ import { buildRouteTable, matchRoute } from "../../gate/match.ts";
 type Asked = { readonly host: string; readonly path: string; readonly method: string };
 type Difference = "none" | "method" | "path" | "host";
 
-const NEARNESS: Readonly<Record<Difference, number>> = { none: 3, method: 2, path: 1, host: 0 };
+/** Of those with another host or path, the one that shares most of the path is nearest. */
+const NEARNESS: Readonly<Record<Difference, number>> = { none: 2, method: 1, path: 0, host: 0 };
 
 /** @returns `any host, /orders/*, GET and POST`. */
 export function patternOf({ match: { host, path, methods } }: RouteConfig): string {
