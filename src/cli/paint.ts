@@ -31,6 +31,17 @@ export function visible(text: string): string {
   return text.replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, "?");
 }
 
+/** What JSON leaves as it is, and a terminal may not take for text. */
+const UNESCAPED = /[\u007f-\u009f\p{Bidi_Control}\u2028\u2029]/gu;
+
+/** @returns JSON of the same value, safe to print whatever its texts hold. */
+export function printableJson(value: object): string {
+  return JSON.stringify(value, null, 2).replace(
+    UNESCAPED,
+    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 /** @returns `1 route`, `2 routes`, `1 policy`, `0 policies`. */
 export function counted(count: number, noun: string): string {
   if (count === 1) return `1 ${noun}`;

@@ -8,7 +8,7 @@ import type { IssuerConfig } from "../config/resolved.ts";
 import { GateError } from "../errors.ts";
 import type { Revocation } from "../store/store.ts";
 import { withLedger } from "./open-ledger.ts";
-import { counted, visible } from "./paint.ts";
+import { counted, printableJson, visible } from "./paint.ts";
 import { issuerWord } from "./revocation-target.ts";
 
 type TokensFlags = {
@@ -53,7 +53,7 @@ async function listTokens(flags: TokensFlags): Promise<void> {
       .sort((a, b) => b.atMs - a.atMs)
       .slice(0, limit)
       .map((one) => listed(one, config.issuers));
-    if (flags.json) process.stdout.write(`${JSON.stringify(shown, null, 2)}\n`);
+    if (flags.json) process.stdout.write(`${printableJson(shown)}\n`);
     else tell(shown, all.length);
   });
 }

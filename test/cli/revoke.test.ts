@@ -361,6 +361,21 @@ describe("claimgate tokens --revoked", () => {
     expect(rest).toBe("1 revocation, of 3\n");
   });
 
+  test("has no control as it is in JSON either, and nothing is lost", async () => {
+    const value = "\u009b31mred\u007f\u2028\u202e";
+    await (await open()).revoke({
+      kind: "token",
+      value,
+      reason: value,
+      author: "cli",
+      atMs: Date.now(),
+      untilMs: Date.now() + 60_000,
+    });
+    const { out } = await run("tokens", "--revoked", "--json");
+    expect(out).not.toMatch(/[\u007f-\u009f\u2028\u202e]/);
+    expect(JSON.parse(out)).toMatchObject([{ value, reason: value }]);
+  });
+
   test("is an empty list where nothing is revoked", async () => {
     const { out, exitCode } = await run("tokens", "--revoked", "--json");
     expect(JSON.parse(out)).toEqual([]);

@@ -9,7 +9,7 @@ import { type ChainProblem, type Verification, verifyChains } from "../../audit/
 import type { Config } from "../../config/resolved.ts";
 import { GateError } from "../../errors.ts";
 import { openStore } from "../../store/open.ts";
-import { counted, paintFor, visible } from "../paint.ts";
+import { counted, paintFor, printableJson, visible } from "../paint.ts";
 import { loadStoreConfig } from "../store-config.ts";
 
 export type VerifyFlags = { readonly config: string; readonly json?: true };
@@ -20,7 +20,7 @@ export async function verifyAudit(flags: VerifyFlags): Promise<void> {
   const verification = await verify(config);
   if (!verification.ok) process.exitCode = 1;
   if (flags.json) {
-    process.stdout.write(`${JSON.stringify(verification, null, 2)}\n`);
+    process.stdout.write(`${printableJson(verification)}\n`);
     return;
   }
   const { problems, records, writers, ok } = verification;
