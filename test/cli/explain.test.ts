@@ -98,7 +98,7 @@ describe("claimgate explain: as a tree", () => {
     expect(steady(out)).toMatchInlineSnapshot(`
       "forward
       GET https://app.acme.dev/orders/1 from 127.0.0.1 at 2026-01-05T10:00:00.000Z
-      ├─ ✓ request: can be read in one way only
+      ├─ ✓ request: host, target and client are readable
       ├─ ✓ route: orders: app.acme.dev, /orders/*, GET, POST
       │  ├─ claimgate.yaml:12
       │  └─ nearest other: open (claimgate.yaml:29: any host, /open/*, every method) does not match the path
@@ -157,7 +157,7 @@ describe("claimgate explain: as a tree", () => {
     expect(steady(out)).toMatchInlineSnapshot(`
       "deny 403 policy_denied
       POST https://app.acme.dev/orders/1 from 10.0.0.7 at 2026-01-05T10:00:00.000Z
-      ├─ ✓ request: can be read in one way only
+      ├─ ✓ request: host, target and client are readable
       ├─ ✓ route: orders: app.acme.dev, /orders/*, GET, POST
       │  ├─ claimgate.yaml:12
       │  └─ nearest other: open (claimgate.yaml:29: any host, /open/*, every method) does not match the path
@@ -203,7 +203,7 @@ describe("claimgate explain: as a tree", () => {
     expect(out).toMatchInlineSnapshot(`
       "deny 401 token_invalid
       GET https://app.acme.dev/orders/1 from 127.0.0.1 at 2026-01-05T10:00:00.000Z
-      ├─ ✓ request: can be read in one way only
+      ├─ ✓ request: host, target and client are readable
       ├─ ✓ route: orders: app.acme.dev, /orders/*, GET, POST
       │  ├─ claimgate.yaml:12
       │  └─ nearest other: open (claimgate.yaml:29: any host, /open/*, every method) does not match the path
@@ -238,7 +238,7 @@ describe("claimgate explain: as a tree", () => {
     expect(out).toMatchInlineSnapshot(`
       "deny 401 token_invalid
       GET https://app.acme.dev/orders/1 from 127.0.0.1 at 2026-01-05T10:00:00.000Z
-      ├─ ✓ request: can be read in one way only
+      ├─ ✓ request: host, target and client are readable
       ├─ ✓ route: orders: app.acme.dev, /orders/*, GET, POST
       │  ├─ claimgate.yaml:12
       │  └─ nearest other: open (claimgate.yaml:29: any host, /open/*, every method) does not match the path
@@ -270,13 +270,39 @@ describe("claimgate explain: as a tree", () => {
     `);
   });
 
+  test("a path that can be read in two ways, and a public route", async () => {
+    const twofold = await explain("--url", "http://app.acme.dev/open/a%2fb", "--at", AT);
+    const open = await explain("--url", "http://app.acme.dev/open/", "--at", AT);
+    expect([twofold.exitCode, open.exitCode]).toEqual([1, 0]);
+    expect(twofold.out + open.out).toMatchInlineSnapshot(`
+      "deny 400 request_malformed
+      GET http://app.acme.dev/open/a%2fb from 127.0.0.1 at 2026-01-05T10:00:00.000Z
+      ├─ ✓ request: host, target and client are readable
+      └─ ✗ route: path_ambiguous
+         └─ nearest other: open (claimgate.yaml:29: any host, /open/*, every method) matches, but only in one reading
+      forward
+      GET http://app.acme.dev/open/ from 127.0.0.1 at 2026-01-05T10:00:00.000Z
+      ├─ ✓ request: host, target and client are readable
+      ├─ ✓ route: open: any host, /open/*, every method
+      │  ├─ claimgate.yaml:29
+      │  └─ nearest other: orders (claimgate.yaml:12: app.acme.dev, /orders/*, GET, POST) does not match the path
+      ├─ ✓ credential: not looked for: the route is public
+      └─ to the upstream: GET /open/
+         ├─ x-forwarded-for: 127.0.0.1
+         ├─ x-forwarded-host: app.acme.dev
+         ├─ x-forwarded-proto: http
+         └─ x-request-id: (new for each request)
+      "
+    `);
+  });
+
   test("no route", async () => {
     const { exitCode, out } = await explain("--url", "other.dev/orders/1", "--at", AT);
     expect(exitCode).toBe(1);
     expect(out).toMatchInlineSnapshot(`
       "deny 404 route_not_found
       GET http://other.dev/orders/1 from 127.0.0.1 at 2026-01-05T10:00:00.000Z
-      ├─ ✓ request: can be read in one way only
+      ├─ ✓ request: host, target and client are readable
       ├─ ✗ route: route_not_found
       │  └─ nearest other: orders (claimgate.yaml:12: app.acme.dev, /orders/*, GET, POST) does not match the host
       └─ what it would take
@@ -294,7 +320,7 @@ describe("claimgate explain --json", () => {
       {
         "checks": [
           {
-            "detail": "can be read in one way only",
+            "detail": "host, target and client are readable",
             "name": "request",
             "ok": true,
           },

@@ -20,6 +20,12 @@ export type WayFacts = {
   readonly limited: "first" | "last";
 };
 
+const NOT_ASKED_FOR: Check = {
+  name: "credential",
+  ok: true,
+  detail: "not looked for: the route is public",
+};
+
 const OF_THE_CREDENTIAL: ReadonlySet<Stage> = new Set([
   "credential",
   "token",
@@ -33,6 +39,7 @@ export function wayChecks({ failed, asks, passed, token, limited }: WayFacts): r
   for (const stage of orderOf(limited)) {
     const hasFailed = failed?.stage === stage;
     if (stage === "token") checks.push(...(asks === "nothing" ? [] : token));
+    else if (stage === "credential" && asks === "nothing") checks.push(NOT_ASKED_FOR);
     else if (hasFailed) checks.push({ name: stage, ok: false, detail: failed.detail });
     else {
       const detail = passed[stage];

@@ -64,7 +64,7 @@ export function explainAsked(asked: Asked, circumstances: Circumstances): Explan
     asks: route?.public ? "nothing" : "credential",
     limited: "first",
     passed: {
-      request: "can be read in one way only",
+      request: "host, target and client are readable",
       ...(route && { route: facts.detail }),
       ...(found && { credential: credentialWords(found.place, made) }),
       ...(token && { revocation: "neither the token nor its subject or issuer is revoked" }),

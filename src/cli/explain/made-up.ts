@@ -117,8 +117,7 @@ function verifierOf(
   let verifier: Verifier | undefined;
   const open = (issuer: IssuerConfig): Issuer => {
     const { folder } = config;
-    const told = (message: string) => warn(`issuer ${issuer.name}: ${message}`);
-    const one = openIssuer(issuer, { folder, fetch, now: Date.now, warn: told });
+    const one = openIssuer(issuer, { folder, fetch, now: Date.now, warn });
     opened.set(issuer.name, one);
     return one;
   };

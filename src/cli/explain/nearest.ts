@@ -37,7 +37,9 @@ export function nearestRoute(
   }
   if (nearest === undefined) return undefined;
   const { route, difference } = nearest;
-  return { route, why: WORDS[difference] };
+  // None was chosen though one matches: the path can be read in more than one way.
+  const isRefused = chosen === undefined && difference === "none";
+  return { route, why: isRefused ? "matches, but only in one reading" : WORDS[difference] };
 }
 
 const WORDS: Readonly<Record<Difference, string>> = {
