@@ -48,7 +48,7 @@ const BATCH_MS = 100;
 /** Copying a batch to the store's Worker holds the event loop: these take about a millisecond. */
 const MOST_IN_BATCH = 500;
 const MOST_WAITING = 50_000;
-/** UTF-16 code units of paths, which are as long as strangers like. */
+/** UTF-16 code units: few entries can be a great deal of text. */
 const MOST_WAITING_LENGTH = 64 * 1024 * 1024;
 const RETRY_FIRST_MS = 100;
 const RETRY_LAST_MS = 5_000;
@@ -246,8 +246,29 @@ export function openAudit(deps: AuditDeps): Audit {
   };
 }
 
+/** Of what strangers, tokens and policies make as long as they like. */
 function lengthOf(entry: AuditEntry): number {
-  return entry.kind === "decision" ? entry.path.length : 0;
+  if (entry.kind === "act") return 0;
+  const { path, query, claims, detail, stack, policies } = entry;
+  let length = path.length + lengthWithin(query) + lengthWithin(claims);
+  length += (detail?.length ?? 0) + (stack?.length ?? 0);
+  for (const policy of policies) length += policy.detail?.length ?? 0;
+  return length;
+}
+
+/** @param value As JSON has it; a token's are nested no deeper than its reader allows. */
+function lengthWithin(value: unknown): number {
+  if (typeof value === "string") return value.length;
+  if (typeof value !== "object" || value === null) return 0;
+  let length = 0;
+  // Twice for each request: Object.entries would take five times as long.
+  if (Array.isArray(value)) {
+    for (const member of value) length += lengthWithin(member);
+  } else {
+    const members = value as Readonly<Record<string, unknown>>;
+    for (const name of Object.keys(members)) length += name.length + lengthWithin(members[name]);
+  }
+  return length;
 }
 
 /** Lets the event loop take what has arrived. */

@@ -184,13 +184,19 @@ describe("openAudit()", () => {
     gate.resolve();
   });
 
-  test("has no room for long paths without end", async () => {
+  const long = "x".repeat(8_191);
+  test.each([
+    ["paths", { path: `/${long}` }],
+    ["queries", { query: { q: `?${long}` } }],
+    ["queries in parts", { query: { q: Array.from({ length: 8 }, () => "x".repeat(1_024)) } }],
+    ["stacks", { stack: `E${long}` }],
+    ["texts in claims", { claims: { sub: "alice", memo: [{ text: `:${long}` }] } }],
+  ])("has no room for long %s without end", async (_, changes) => {
     await using fixture = openFixture();
     const { store, audit } = fixture;
     const gate = Promise.withResolvers<void>();
     store.onAppend = () => gate.promise;
-    const path = `/${"x".repeat(8_191)}`;
-    for (let count = 0; count < 8_192; count += 1) audit.record(forwardEntry(1, { path }));
+    for (let count = 0; count < 8_192; count += 1) audit.record(forwardEntry(1, changes));
     expect(audit.room(STAYS, LONG_MS)).toBeInstanceOf(Promise);
     gate.resolve();
     await audit.room(STAYS, LONG_MS);
