@@ -17,6 +17,7 @@ import {
   tunnelHandlers,
 } from "../../src/proxy/tunnel.ts";
 import { openUpstream, type Upstream } from "../../src/proxy/upstream.ts";
+import type { Watch } from "../../src/proxy/watch.ts";
 
 export function route(written: Partial<RouteConfig> = {}): RouteConfig {
   return {
@@ -56,6 +57,7 @@ export type ProxyOptions = {
   readonly identityNames?: readonly string[];
   readonly identity?: readonly (readonly [string, string])[];
   readonly maxBodyBytes?: number;
+  readonly watch?: Watch;
 };
 
 /** @param addresses Origins, `unix:PATH` or `echo`. */
@@ -99,6 +101,7 @@ export function startProxy(addresses: readonly string[], options: ProxyOptions =
         requestId: "request-1",
         timeoutMs: config.timeoutMs,
         maxBodyBytes: options.maxBodyBytes ?? Number.MAX_SAFE_INTEGER,
+        watch: options.watch,
         holdOpen: () => {
           held.count += 1;
           server.timeout(request, 0);
