@@ -14,6 +14,10 @@ describe("networkOfClient()", () => {
     ["::1", "0:0:0:0::/64"],
     ["::", "0:0:0:0::/64"],
     ["1:2:3:4:5:6:7::", "1:2:3:4::/64"],
+    // An IPv4 address behind a translator: 192.0.2.1, and what only looks like one.
+    ["64:ff9b::c000:201", "64:ff9b::c000:201"],
+    ["64:ff9b::1:c000:201", "64:ff9b:0:0::/64"],
+    ["64:ff9b:1::c000:201", "64:ff9b:1:0::/64"],
   ])("%s counts as %s", (ip, network) => {
     expect(networkOfClient(ip)).toBe(network);
   });
