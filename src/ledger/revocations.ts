@@ -29,7 +29,7 @@ export type Revocations = {
   /** @returns Whether it was revoked. @throws GateError `store_unavailable`; it is revoked still. */
   unrevoke(kind: Revocation["kind"], issuer: string | undefined, value: string): Promise<boolean>;
   state(): RevocationState;
-  /** Waits for what is under way; the store stays open. */
+  /** Waits for what is under way, and tries once more to store what is not; the store stays open. */
   close(): Promise<void>;
 };
 
@@ -128,10 +128,24 @@ export async function openRevocations(deps: RevocationDependencies): Promise<Rev
   }
 
   async function saveFailed(): Promise<void> {
-    const failed = [...own.values()].filter(({ state }) => state === "failed");
-    for (let at = 0; at < failed.length; at += BATCH) {
-      await Promise.all(failed.slice(at, at + BATCH).map(save));
+    await saveAll([...own.values()].filter(({ state }) => state === "failed"));
+  }
+
+  async function saveAll(entries: readonly Own[]): Promise<void> {
+    for (let at = 0; at < entries.length; at += BATCH) {
+      await Promise.all(entries.slice(at, at + BATCH).map(save));
     }
+  }
+
+  /** What is in force here alone is in force no more when this process has ended. */
+  async function saveLast(): Promise<void> {
+    const isUnsaved = ({ state }: Own) => state !== "saved";
+    await saveAll([...own.values()].filter(isUnsaved)).catch((fault: unknown) => {
+      const why = fault instanceof Error ? fault.message : String(fault);
+      const message = `revocations that the store did not take end with this process; revoke them again: ${why}`;
+      const count = [...own.values()].filter(isUnsaved).length;
+      log.event("error", "revocations_lost", message, { count });
+    });
   }
 
   async function sync(): Promise<void> {
@@ -198,6 +212,7 @@ export async function openRevocations(deps: RevocationDependencies): Promise<Rev
       isClosed = true;
       clearTimeout(timer);
       await syncing;
+      await saveLast();
     },
   };
 }

@@ -197,6 +197,35 @@ describe("a store that is lost", () => {
     await revocations.close();
   });
 
+  test("gets at the end what it could not take before", async () => {
+    await using parts = await storesForTests();
+    const real = await parts.openStore();
+    const { state, store } = parts.seen(real);
+    const revocations = await openRevocations(parts.deps(store));
+    // Else the look that is under way would store it.
+    parts.clock.nowMs += 5;
+    await until(() => revocations.state().syncedAtMs === NOW_MS + 5);
+    await Bun.sleep(0);
+    state.current = undefined;
+    await revocations.revoke(revoked()).catch(() => {});
+    const closing = revocations.close();
+    state.current = real;
+    await closing;
+    expect(await real.revocations(NOW_MS)).toEqual([revoked()]);
+    expect(parts.events.filter(({ event }) => event === "revocations_lost")).toEqual([]);
+  });
+
+  test("that is gone to the end loses revocations, which is told", async () => {
+    await using parts = await storesForTests();
+    const { state, store } = parts.seen(await parts.openStore());
+    const revocations = await openRevocations(parts.deps(store));
+    state.current = undefined;
+    await revocations.revoke(revoked()).catch(() => {});
+    await revocations.close();
+    const lost = { level: "error", event: "revocations_lost", fields: { count: 1 } };
+    expect(parts.events).toContainEqual(lost);
+  });
+
   test("keeps what it could not take back", async () => {
     await using parts = await storesForTests();
     const { state, store } = parts.seen(await parts.openStore());
