@@ -34,6 +34,8 @@ export type Evaluation = {
 type Answer = Verdict & { readonly own?: boolean; readonly instead?: Answer };
 
 const ALLOW: Answer = Object.freeze({ kind: "allow", headers: NO_HEADERS });
+/** How long others may hold the thread before an answer that is there already counts as late. */
+const HELD_BY_OTHERS_MS = 1_000;
 /** How much of a guarded run may be used up before it is renewed for the next policy. */
 const SLICE_MS = 1;
 
@@ -122,8 +124,9 @@ class Asking {
     const { name } = leaf.policy;
     const leftMs = this.timeoutMs - (performance.now() - this.#askedAt);
     const settled = await settledWithin(answer, leftMs);
-    // A policy may also have held the thread until after its time.
-    const late = performance.now() - this.#askedAt > this.timeoutMs;
+    // A policy may also have held the thread until after its time. That cannot be told from a
+    // thread that others held (a reload, a busy machine), so an answer that came first counts.
+    const late = performance.now() - this.#askedAt > this.timeoutMs + HELD_BY_OTHERS_MS;
     this.#pending = undefined;
     if (settled === "late" || late) {
       LazyInput.expire(input);

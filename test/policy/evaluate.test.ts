@@ -450,6 +450,36 @@ describe("faults", () => {
     expect(await told.promise).toMatchObject({ message: "nobody waits for this" });
   });
 
+  /** As a reload or a busy machine would, from outside the policy. */
+  const holdThread = (ms: number) => {
+    const end = performance.now() + ms;
+    while (performance.now() < end);
+  };
+
+  test("an answer that was there in time counts, whoever held the thread meanwhile", async () => {
+    await using folder = await policyFolder({
+      "one.ts": policy(`evaluate: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        return allow();
+      }`),
+    });
+    const set = await loaded(folder.path);
+    const answer = evaluate(compiled(set, ref("one")), question(), LIMIT_MS);
+    holdThread(2 * LIMIT_MS);
+    expect((await answer).verdict.kind).toBe("allow");
+    set.dispose();
+  });
+
+  test("a policy that holds the thread for far longer than its time is a fault", async () => {
+    const { verdict } = await ask(`evaluate: async () => {
+      await 1;
+      const end = performance.now() + ${LIMIT_MS} + 1_100;
+      while (performance.now() < end);
+      return allow();
+    }`);
+    expect(verdict).toMatchObject({ kind: "fault", code: "timeout" });
+  });
+
   test("a promise that is rejected after the limit is nobody's business", async () => {
     const strays: unknown[] = [];
     await using folder = await policyFolder({
