@@ -51,7 +51,7 @@ export async function guardAnswer(response: Response): Promise<Response> {
 }
 
 /** A `Response` of these must be made without one (Fetch Standard, null body status). */
-export const NO_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
+const NO_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
 
 type Reader = Pick<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, "read" | "cancel">;
 type Chunk = Awaited<ReturnType<Reader["read"]>>;

@@ -144,7 +144,7 @@ async function finish(
   }
   if (isEventStream(response)) job.holdOpen();
   const isWatched = job.watch !== undefined && address.kind !== "echo";
-  const lasting = isWatched ? lastingBody(response, job.request.method) : undefined;
+  const lasting = isWatched ? lastingBody(response) : undefined;
   if (job.watch !== undefined && lasting !== undefined) {
     const watched = watchAnswer(response, lasting, job.watch, () => exchange.cut());
     if (watched !== undefined) return ok(watched);

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { NO_BODY } from "./answer.ts";
 import { unreachable } from "./faults.ts";
 
 /**
@@ -25,10 +24,10 @@ export function isEventStream({ headers }: Response): boolean {
 }
 
 /** @returns The body, where it is long, or of a length that nobody knows. */
-export function lastingBody(response: Response, method: string): Body | undefined {
+export function lastingBody(response: Response): Body | undefined {
   const length = response.headers.get("content-length");
   if (length !== null && Number(length) <= SHORT_BYTES) return undefined;
-  if (method === "HEAD" || NO_BODY.has(response.status)) return undefined;
+  // Asked for last: it has a price that most answers need not pay.
   return response.body ?? undefined;
 }
 
