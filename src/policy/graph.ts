@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import { runGuarded } from "./guard.ts";
 import * as sdk from "./sdk.ts";
 
@@ -60,6 +61,9 @@ const TOP_LEVEL_LIMIT_MS = 2_000;
 async function loadModule(graph: Bun.ModuleGraph, file: string): Promise<unknown> {
   // Only what is synchronous can be cut, and `import()` never is; the graph's own require is.
   const { default: require } = await graph.import<{ default: NodeJS.Require }>(LOADER);
+  // `require` trusts the listing of the folder that Bun has kept; looking for the file here
+  // makes Bun read the folder again, so that a file which came later is found.
+  Bun.resolveSync(file, dirname(file));
   let module: { readonly default?: unknown } | undefined;
   let isAsync = false;
   const load = () => {

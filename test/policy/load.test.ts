@@ -75,6 +75,21 @@ describe("loadPolicies()", () => {
     expect(evaluate(before, question(), 250)).toMatchObject({ verdict: { kind: "allow" } });
   });
 
+  test("files that come later are in the next set: policies, helpers, folders", async () => {
+    await using folder = await policyFolder({ "first.ts": ALLOWS });
+    const before = await loaded(folder.path);
+    await folder.write({
+      "second.ts": `import "./_late.ts";\n${ALLOWS}`,
+      "_late.ts": "export {};",
+      "finance/third.ts": ALLOWS,
+    });
+    const after = await loaded(folder.path);
+    const own = [...after.policies.values()].filter(({ shipped }) => !shipped);
+    expect(own.map(({ name }) => name).sort()).toEqual(["finance/third", "first", "second"]);
+    before.dispose();
+    after.dispose();
+  });
+
   test("policies of one set share a helper's state", async () => {
     const counting = policy(
       'evaluate: () => deny("n" + ++state.count)',
