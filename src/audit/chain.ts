@@ -5,6 +5,7 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
+import { jsonLine } from "../lib/json-line.ts";
 import type { ChainedRecord } from "../store/store.ts";
 import { type AuditEntry, recordIndex } from "./entry.ts";
 
@@ -52,21 +53,11 @@ export function openChain(key: Uint8Array): Chain {
   return {
     writer,
     link(entry) {
-      const body = bodyOf(entry);
+      const body = jsonLine(entry);
       former = mac(former, body);
       seq += 1;
       const index = recordIndex(entry);
       return { writer, seq, atMs: Date.parse(entry.at), body, mac: former, index };
     },
   };
-}
-
-/** What JSON leaves as it is and readers of lines may take for a line end or a control. */
-const UNESCAPED_CONTROLS = /[\u007f-\u009f\u2028\u2029]/gu;
-
-function bodyOf(entry: AuditEntry): string {
-  return JSON.stringify(entry).replace(
-    UNESCAPED_CONTROLS,
-    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }

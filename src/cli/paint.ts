@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { escapeUnit } from "../lib/json-line.ts";
 
 const ANSI = { red: 31, green: 32, yellow: 33, cyan: 36, bold: 1, dim: 2 } as const;
 
@@ -36,10 +37,7 @@ const UNESCAPED = /[\u007f-\u009f\p{Bidi_Control}\u2028\u2029]/gu;
 
 /** @returns JSON of the same value, safe to print whatever its texts hold. */
 export function printableJson(value: object): string {
-  return JSON.stringify(value, null, 2).replace(
-    UNESCAPED,
-    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return JSON.stringify(value, null, 2).replace(UNESCAPED, escapeUnit);
 }
 
 /** @returns `1 route`, `2 routes`, `1 policy`, `0 policies`. */

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { byteString } from "../lib/byte-string.ts";
+import { escapeUnit } from "../lib/json-line.ts";
 import { err, ok, type Result } from "../result.ts";
 
 /** C0, DEL and C1: what ends a line, or means something to whoever shows it. */
@@ -25,12 +27,12 @@ const BEYOND_ASCII = /[\u007f-\uffff]/g;
  */
 export function headerValue(claim: unknown): Result<string | undefined, "identity_unfit"> {
   if (claim === undefined) return ok(undefined);
-  if (typeof claim === "string") return isFit(claim) ? ok(toByteString(claim)) : unfit;
+  if (typeof claim === "string") return isFit(claim) ? ok(byteString(claim)) : unfit;
   if (typeof claim === "number") return Number.isFinite(claim) ? ok(JSON.stringify(claim)) : unfit;
   if (typeof claim === "boolean") return ok(JSON.stringify(claim));
   if (isTextList(claim)) {
     const fits = claim.every((item) => isFit(item) && !item.includes(","));
-    return fits ? ok(toByteString(claim.join(","))) : unfit;
+    return fits ? ok(byteString(claim.join(","))) : unfit;
   }
   return ok(JSON.stringify(claim).replace(BEYOND_ASCII, escapeUnit));
 }
@@ -43,12 +45,4 @@ function isTextList(claim: unknown): claim is readonly string[] {
 
 function isFit(text: string): boolean {
   return !CONTROL.test(text) && !OUTER_SPACE.test(text) && text.isWellFormed();
-}
-
-function toByteString(text: string): string {
-  return Buffer.from(text, "utf8").toString("latin1");
-}
-
-function escapeUnit(unit: string): string {
-  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }

@@ -5,12 +5,13 @@
  * @module
  */
 import type { TSchema } from "@sinclair/typebox";
+import { byteString } from "../lib/byte-string.ts";
 import { canonicalAddress } from "../lib/cidr.ts";
 import { readDevice } from "../lib/device.ts";
 import type { Claims, Inquiry, Token } from "../types.ts";
 import type { Leaf, Program } from "./compose.ts";
 import type { Expectation, PolicyCase } from "./definition.ts";
-import { byteString, evaluate } from "./evaluate.ts";
+import { evaluate } from "./evaluate.ts";
 import type { Question } from "./input.ts";
 import type { LoadedPolicy, PolicySet } from "./load.ts";
 import { placeOfText } from "./load-findings.ts";

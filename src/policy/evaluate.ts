@@ -8,7 +8,9 @@
  *
  * @module
  */
+
 import type { TSchema } from "@sinclair/typebox";
+import { byteString } from "../lib/byte-string.ts";
 import type { PolicyOutcome, RateLimit } from "../types.ts";
 import type { Leaf, Node, Program } from "./compose.ts";
 import type { PolicyInput } from "./definition.ts";
@@ -280,10 +282,6 @@ function concluded(answer: Answer): Verdict {
 function encoded(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const entries = Object.entries(headers).map(([name, value]) => [name, byteString(value)]);
   return Object.fromEntries(entries);
-}
-
-export function byteString(value: string): string {
-  return Buffer.from(value, "utf8").toString("latin1");
 }
 
 function outcomeOf(leaf: Leaf, verdict: Verdict, exactMs: number): PolicyOutcome {

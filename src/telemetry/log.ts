@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { jsonLine } from "../lib/json-line.ts";
 import type { LineSink } from "./sink.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -105,16 +106,6 @@ type Paint = (text: string, tint: keyof typeof ANSI) => string;
 const ANSI = { red: 31, yellow: 33, green: 32, cyan: 36, dim: 2 } as const;
 const paintAnsi: Paint = (text, tint) => `\u001b[${ANSI[tint]}m${text}\u001b[0m`;
 const plain: Paint = (text) => text;
-
-/** What JSON leaves as it is and readers of lines may take for a line end or a control. */
-const UNESCAPED_CONTROLS = /[\u007f-\u009f\u2028\u2029]/g;
-
-function jsonLine(record: object): string {
-  return JSON.stringify(record).replace(
-    UNESCAPED_CONTROLS,
-    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}
 
 /** Line ends and other controls would forge a line, or paint one. */
 function visible(text: string): string {
