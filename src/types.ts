@@ -24,6 +24,39 @@ export type Token = {
   readonly claims: Claims;
   /** Tells this very token from all others (`identity/token-digest.ts`); absent for one that was made up to try rules on. */
   readonly digest?: string;
+  /** Of a browser's session: its public id, never the cookie. Absent for a bearer token. */
+  readonly session?: string;
+};
+
+/** One address, device or route that a token was seen with. */
+export type Trace = {
+  readonly name: string;
+  /** Milliseconds since 1970. */
+  readonly firstMs: number;
+  readonly lastMs: number;
+  readonly requests: number;
+  /** Of an address, as the geo database knew it. */
+  readonly country?: string;
+  readonly location?: Location;
+};
+
+/** What the ledger knows of one token or session: its past, without the request at hand. */
+export type History = {
+  readonly firstMs: number;
+  readonly lastMs: number;
+  readonly requests: number;
+  readonly denials: number;
+  /** Denials since the last request that passed. */
+  readonly deniedInRow: number;
+  /** Requests in the minute that `lastMs` is in, and the most in any minute before that. */
+  readonly lastMinute: number;
+  readonly busiestMinute: number;
+  /** When its subject or its provider's session signed out; absent if that was not heard of. */
+  readonly signedOutMs?: number;
+  /** The latest first, at most 32. */
+  readonly addresses: readonly Trace[];
+  /** The latest first, at most 16. */
+  readonly devices: readonly Trace[];
 };
 
 /** Why a credential is not a token; `code` is what the client may know, `reason` is the operator's. */
@@ -41,8 +74,13 @@ export type Client = {
   readonly ip: string;
   /** ISO 3166-1 alpha-2, where a geo database is configured and knows the address. */
   readonly country?: string | undefined;
+  /** Where a geo database knows of places, not just of countries. */
+  readonly location?: Location | undefined;
   readonly device: Device;
 };
+
+/** Degrees north and east (WGS 84). */
+export type Location = { readonly latitude: number; readonly longitude: number };
 
 export type Device = {
   /** `windows`, `macos`, `linux`, `android`, `ios`, `chromeos` or `unknown`. */

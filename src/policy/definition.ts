@@ -98,6 +98,8 @@ export type PolicyClient = {
   readonly ip: string;
   /** ISO 3166-1 alpha-2; absent without a geo database, or for an address it does not know. */
   readonly country?: string;
+  /** Degrees north and east; absent unless the geo database knows places. */
+  readonly location?: { readonly latitude: number; readonly longitude: number };
   readonly device: {
     /** `windows`, `macos`, `linux`, `android`, `ios`, `chromeos` or `unknown`. */
     readonly platform: string;
@@ -105,6 +107,40 @@ export type PolicyClient = {
     readonly browser: string;
     readonly mobile: boolean;
   };
+};
+
+/** What the gate remembers of the token or session at hand; the present request is not in it. */
+export type TokenHistory = {
+  /** The present moment for a token that was never seen before. */
+  readonly firstSeen: Date;
+  readonly lastSeen: Date;
+  readonly requests: number;
+  readonly denials: number;
+  /** Denials since the last request that passed. */
+  readonly deniedInRow: number;
+  /** Requests in the minute of `lastSeen`, and the most in any minute before that. */
+  readonly lastMinute: number;
+  readonly busiestMinute: number;
+  /** When its owner signed out; absent if the gate has not heard of that. */
+  readonly signedOut?: Date;
+  /** Where it came from, the latest first; at most 32. */
+  readonly addresses: readonly {
+    readonly ip: string;
+    readonly country?: string;
+    /** Degrees north and east, where the geo database knows places. */
+    readonly location?: { readonly latitude: number; readonly longitude: number };
+    readonly firstSeen: Date;
+    readonly lastSeen: Date;
+    readonly requests: number;
+  }[];
+  /** What it came with, the latest first; at most 16. */
+  readonly devices: readonly {
+    /** Browser and platform: `firefox on windows`, `curl on unknown`. */
+    readonly name: string;
+    readonly firstSeen: Date;
+    readonly lastSeen: Date;
+    readonly requests: number;
+  }[];
 };
 
 /**
