@@ -128,6 +128,8 @@ export type PolicyOutcome = {
   readonly detail?: string;
   readonly ms: number;
   readonly shadow: boolean;
+  /** What struck it as unusual, whatever was decided; absent if nothing did, under `not` and `shadow`. */
+  readonly unusual?: readonly string[];
 };
 
 /** An obligation of a policy's allow: how often those who share a bucket may pass. */

@@ -9,6 +9,7 @@ import { byteString } from "../lib/byte-string.ts";
 import { canonicalAddress } from "../lib/cidr.ts";
 import { readDevice } from "../lib/device.ts";
 import type { Claims, Inquiry, Token } from "../types.ts";
+import { historyOfCase } from "./case-history.ts";
 import type { Leaf, Program } from "./compose.ts";
 import type { Expectation, PolicyCase } from "./definition.ts";
 import { evaluate } from "./evaluate.ts";
@@ -114,7 +115,15 @@ async function outcomeOf(
 }
 
 function programOf(policy: LoadedPolicy, options: unknown, set: PolicySet): Program {
-  const leaf: Leaf = { kind: "policy", index: 0, policy, options, shadow: false, neutral: false };
+  const leaf: Leaf = {
+    kind: "policy",
+    index: 0,
+    policy,
+    options,
+    shadow: false,
+    notes: true,
+    neutral: false,
+  };
   return { root: leaf, leaves: [leaf], set, declaredClaims: [], fits: new WeakMap() };
 }
 
@@ -123,6 +132,7 @@ function questionOf(one: Case): Question {
   const nowMs = timeOf(one.now ?? DEFAULT_NOW);
   const inquiry = inquiryOf(one, nowMs);
   const { fetch: answer, secrets } = one;
+  const past = one.history && historyOfCase(one.history, nowMs);
   return {
     token: tokenOf(one, nowMs),
     inquiry,
@@ -131,6 +141,7 @@ function questionOf(one: Case): Question {
       if (answer === undefined) throw new Error("a case has no network: give it a fetch");
       return await answer(url, init);
     },
+    ...(past && { history: async () => past }),
     ...(secrets && {
       secret: (name: string) => {
         const value = Object.hasOwn(secrets, name) ? secrets[name] : undefined;
@@ -191,6 +202,7 @@ function inquiryOf({ request = {}, client = {} }: Case, nowMs: number): Inquiry 
     client: {
       ip: canonicalIp,
       country: client.country,
+      location: client.location,
       device: { ...readDevice(headers), ...client.device },
     },
     nowMs,

@@ -20,6 +20,8 @@ export type Leaf = {
   readonly options: unknown;
   /** Under `shadow`: recorded, never enforced. */
   readonly shadow: boolean;
+  /** What it finds unusual is noted: it is neither under `shadow` nor under `not`. */
+  readonly notes: boolean;
   readonly neutral: false;
 };
 
@@ -68,9 +70,7 @@ export function compile(
   const findings: Finding[] = [];
   const leaves: Leaf[] = [];
   const context: Context = { set, placeOf, findings, leaves };
-  const of = refs
-    .map((ref) => nodeOf(ref, "enforced", context))
-    .filter((node) => node !== undefined);
+  const of = refs.map((ref) => nodeOf(ref, "plain", context)).filter((node) => node !== undefined);
   const root: Node = { kind: "all", of, neutral: of.every(({ neutral }) => neutral) };
 
   if (refs.length === 0) {
@@ -95,7 +95,10 @@ type Context = {
   readonly leaves: Leaf[];
 };
 
-function nodeOf(ref: PolicyRef, mode: "enforced" | "shadow", context: Context): Node | undefined {
+/** Whether what a policy answers is enforced as it is, turned by a `not`, or under `shadow`. */
+type Mode = "plain" | "negated" | "shadow";
+
+function nodeOf(ref: PolicyRef, mode: Mode, context: Context): Node | undefined {
   switch (ref.kind) {
     case "policy":
       return leafOf(ref, mode, context);
@@ -104,7 +107,7 @@ function nodeOf(ref: PolicyRef, mode: "enforced" | "shadow", context: Context): 
       return of && { kind: "shadow", of, neutral: true };
     }
     case "not": {
-      const of = nodeOf(ref.of, mode, context);
+      const of = nodeOf(ref.of, mode === "plain" ? "negated" : mode, context);
       if (of === undefined) return undefined;
       if (of.neutral) refuseVain(ref, context);
       return { kind: "not", of, name: nameOf(of), neutral: of.neutral };
@@ -127,7 +130,7 @@ function nodeOf(ref: PolicyRef, mode: "enforced" | "shadow", context: Context): 
 
 function leafOf(
   ref: Extract<PolicyRef, { kind: "policy" }>,
-  mode: "enforced" | "shadow",
+  mode: Mode,
   { set, placeOf, findings, leaves }: Context,
 ): Leaf | undefined {
   const policy = set.policies.get(ref.name);
@@ -150,6 +153,7 @@ function leafOf(
     policy,
     options: options.value,
     shadow: mode === "shadow",
+    notes: mode === "plain",
     neutral: false,
   };
   leaves.push(leaf);

@@ -18,6 +18,8 @@ export type Allow = {
   readonly headers?: Readonly<Record<string, string>>;
   /** How often this may be allowed, if the whole route allows. */
   readonly rateLimit?: PolicyRateLimit;
+  /** What is unusual about the request, in snake_case: noted in the ledger, whatever is decided. */
+  readonly unusual?: readonly string[];
 };
 
 /** A token bucket: as many as `limit` at once, refilled evenly; who is refused takes nothing. */
@@ -42,6 +44,11 @@ export type Deny = {
   readonly detail?: string;
   /** What the gate revokes once it has refused the request. */
   readonly revoke?: Revoke;
+  /**
+   * `true`: the code itself is noted in the ledger as unusual, whatever is decided; else the
+   * signals that are. A denial that revokes always is.
+   */
+  readonly unusual?: true | readonly string[];
 };
 
 /**
@@ -58,6 +65,8 @@ export type Challenge = {
   readonly maxAge?: number;
   /** What the token lacks: the client gets `insufficient_scope` (RFC 6750 §3.1). */
   readonly scope?: string | readonly string[];
+  /** What is unusual about the request, in snake_case: noted in the ledger, whatever is decided. */
+  readonly unusual?: readonly string[];
 };
 
 /** The verified token in normal form. */
@@ -159,6 +168,11 @@ export type PolicyInput<C extends TSchema = Nothing, O extends TSchema = Nothing
   /** The moment of the decision: use this rather than `new Date()`, so that cases can set it. */
   readonly now: Date;
   /**
+   * What the gate remembers of this token or session, without the request at hand. Read once for
+   * all policies of a decision, mostly from memory.
+   */
+  readonly history: () => Promise<TokenHistory>;
+  /**
    * A secret of the operator's: the environment variable of that name.
    *
    * @throws If it is not set, which closes the gate for this request.
@@ -177,6 +191,44 @@ export type Expectation =
   | "fault"
   | `deny ${string}`
   | { readonly allow: { readonly headers: Readonly<Record<string, string>> } };
+
+/** A moment: a Date, or text like `2026-01-05T12:00:00Z`. */
+type Moment = string | Date;
+
+/** A token's past, as far as a case cares; all of it may be left out. */
+export type CaseHistory = {
+  /** Default: an hour before the case's `now`. */
+  readonly firstSeen?: Moment;
+  /** Default: a minute before the case's `now`. */
+  readonly lastSeen?: Moment;
+  /** Default: as many as its addresses have, at least 1. */
+  readonly requests?: number;
+  /** Default: `deniedInRow`. */
+  readonly denials?: number;
+  /** Default: 0. */
+  readonly deniedInRow?: number;
+  /** Default: 1. */
+  readonly lastMinute?: number;
+  /** Default: 1. */
+  readonly busiestMinute?: number;
+  readonly signedOut?: Moment;
+  /** In any order. Times are those of the whole unless given, `requests` is 1. */
+  readonly addresses?: readonly {
+    readonly ip: string;
+    readonly country?: string;
+    readonly location?: { readonly latitude: number; readonly longitude: number };
+    readonly firstSeen?: Moment;
+    readonly lastSeen?: Moment;
+    readonly requests?: number;
+  }[];
+  /** In any order. Times are those of the whole unless given, `requests` is 1. */
+  readonly devices?: readonly {
+    readonly name: string;
+    readonly firstSeen?: Moment;
+    readonly lastSeen?: Moment;
+    readonly requests?: number;
+  }[];
+};
 
 /** An example that must hold: run by `claimgate check`, and before a policy is put in force. */
 export type PolicyCase<C extends TSchema = Nothing, O extends TSchema = Nothing> = {
@@ -205,8 +257,11 @@ export type PolicyCase<C extends TSchema = Nothing, O extends TSchema = Nothing>
   readonly client?: {
     readonly ip?: string;
     readonly country?: string;
+    readonly location?: { readonly latitude: number; readonly longitude: number };
     readonly device?: Partial<PolicyClient["device"]>;
   };
+  /** Default: that of a token never seen before. */
+  readonly history?: CaseHistory;
   /** Default: 2026-01-05T12:00:00Z, a Monday. */
   readonly now?: string | Date;
   /** Answers instead of the network; without it `fetch` fails. */

@@ -274,7 +274,9 @@ function concluded(answer: Answer): Verdict {
     const own = headers === NO_HEADERS ? headers : encoded(headers);
     return { kind: "allow", headers: own, ...(rateLimits && { rateLimits }) };
   }
-  const { own: _own, instead: _instead, ...verdict } = answer;
+  const { own: _own, instead: _instead, ...rest } = answer;
+  if (rest.kind === "fault" || rest.unusual === undefined) return rest;
+  const { unusual: _unusual, ...verdict } = rest;
   return verdict;
 }
 
@@ -287,8 +289,15 @@ function encoded(headers: Readonly<Record<string, string>>): Readonly<Record<str
 function outcomeOf(leaf: Leaf, verdict: Verdict, exactMs: number): PolicyOutcome {
   // Microseconds: no clock here is more exact, and records are read by people.
   const ms = Math.round(exactMs * 1_000) / 1_000;
-  const { shadow, policy } = leaf;
-  const outcome = { name: policy.name, verdict: verdict.kind, ms, shadow };
+  const { shadow, policy, notes } = leaf;
+  const unusual = notes && verdict.kind !== "fault" ? verdict.unusual : undefined;
+  const outcome = {
+    name: policy.name,
+    verdict: verdict.kind,
+    ms,
+    shadow,
+    ...(unusual !== undefined && { unusual }),
+  };
   switch (verdict.kind) {
     case "deny":
     case "fault": {

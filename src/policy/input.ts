@@ -6,8 +6,15 @@
  * @module
  */
 import type { TSchema } from "@sinclair/typebox";
-import type { Inquiry, Token } from "../types.ts";
-import type { PolicyClient, PolicyInput, PolicyRequest, PolicyToken } from "./definition.ts";
+import type { History, Inquiry, Token } from "../types.ts";
+import type {
+  PolicyClient,
+  PolicyInput,
+  PolicyRequest,
+  PolicyToken,
+  TokenHistory,
+} from "./definition.ts";
+import { pastOf } from "./history.ts";
 
 /** What one evaluation is about. */
 export type Question = {
@@ -15,6 +22,8 @@ export type Question = {
   readonly inquiry: Inquiry;
   /** The route's name. */
   readonly route: string;
+  /** The token's past; without it, that of a token never seen before. Called at most once. */
+  readonly history?: () => Promise<History>;
   /** Answers instead of the network. */
   readonly fetch?: (url: string, init?: RequestInit) => Promise<Response>;
   /** Answers instead of the environment; throws for a secret that is not set. */
@@ -54,6 +63,10 @@ export class LazyInput implements PolicyInput<TSchema, TSchema> {
 
   get now(): Date {
     return new Date(this.#question.inquiry.nowMs);
+  }
+
+  get history(): () => Promise<TokenHistory> {
+    return () => pastOf(this.#question);
   }
 
   get secret(): (name: string) => string {
@@ -131,7 +144,7 @@ function requestView(inquiry: Inquiry): PolicyRequest {
   });
 }
 
-/** Reading a device costs more than most policies: it is read for those that look at it. */
+/** Reading a device or a place costs more than most policies: it is read for those that look. */
 function clientView({ client }: Inquiry): PolicyClient {
   const { ip, country } = client;
   const view = {
@@ -142,6 +155,8 @@ function clientView({ client }: Inquiry): PolicyClient {
   };
   if (country !== undefined)
     Object.defineProperty(view, "country", { value: country, enumerable: true });
+  const place = () => client.location && Object.freeze({ ...client.location });
+  Object.defineProperty(view, "location", { get: place, enumerable: true });
   return Object.freeze(view);
 }
 

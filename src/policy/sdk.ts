@@ -16,6 +16,7 @@ import type {
 } from "./definition.ts";
 
 export type {
+  CaseHistory,
   Expectation,
   PolicyCase,
   PolicyClient,
@@ -25,6 +26,7 @@ export type {
   PolicyRequest,
   PolicyToken,
   PolicyVerdict,
+  TokenHistory,
 } from "./definition.ts";
 /**
  * Schemas of claims and options (TypeBox). For strings there are the formats `cidr`
@@ -65,17 +67,20 @@ const ALLOW: Allow = Object.freeze({ verdict: "allow" });
  * @param obligations `headers` are set on the request to the upstream. Of two policies that set
  *   one header the later wins, and the route's identity headers win over both. `rateLimit` says
  *   how often it may be: beyond that the answer is 429. Those of several policies all apply.
+ *   `unusual` notes in the ledger what struck the policy, in snake_case, and changes nothing else.
  */
 export function allow(obligations?: {
   headers?: Readonly<Record<string, string>>;
   rateLimit?: PolicyRateLimit;
+  unusual?: readonly string[];
 }): Allow {
-  const { headers, rateLimit } = obligations ?? {};
-  if (headers === undefined && rateLimit === undefined) return ALLOW;
+  const { headers, rateLimit, unusual } = obligations ?? {};
+  if (headers === undefined && rateLimit === undefined && unusual === undefined) return ALLOW;
   return {
     verdict: "allow",
     ...(headers !== undefined && { headers }),
     ...(rateLimit !== undefined && { rateLimit }),
+    ...(unusual !== undefined && { unusual }),
   };
 }
 
@@ -88,12 +93,23 @@ export function allow(obligations?: {
  *   session, or all that the subject has been given until now. It counts if this denial is what
  *   the route answers, never under `not` or `shadow`, and only a few times a minute for each
  *   policy: one that goes wrong must not lock everybody out.
+ *   `unusual: true` notes the code in the ledger as something unusual, a list notes those words
+ *   instead, even if another policy's answer is what the route answers; never under `not` or
+ *   `shadow`. A denial that revokes is noted without being told to.
  */
-export function deny(code: string, detail?: string, obligations?: { revoke?: Revoke }): Deny {
-  const denial: Deny =
-    detail === undefined ? { verdict: "deny", code } : { verdict: "deny", code, detail };
-  const revoke = obligations?.revoke;
-  return revoke === undefined ? denial : { ...denial, revoke };
+export function deny(
+  code: string,
+  detail?: string,
+  obligations?: { revoke?: Revoke; unusual?: true | readonly string[] },
+): Deny {
+  const { revoke, unusual } = obligations ?? {};
+  return {
+    verdict: "deny",
+    code,
+    ...(detail !== undefined && { detail }),
+    ...(revoke !== undefined && { revoke }),
+    ...(unusual !== undefined && { unusual }),
+  };
 }
 
 /**

@@ -15,6 +15,8 @@ export type Verdict =
       readonly headers: Readonly<Record<string, string>>;
       /** Absent where there are none. */
       readonly rateLimits?: readonly RateLimit[];
+      /** Of one policy alone, never of a whole route: outcomes carry it from there on. */
+      readonly unusual?: readonly string[];
     }
   | {
       readonly kind: "deny";
@@ -22,8 +24,14 @@ export type Verdict =
       readonly code: string;
       readonly detail?: string;
       readonly revoke?: Revoke;
+      readonly unusual?: readonly string[];
     }
-  | { readonly kind: "challenge"; readonly policy: string; readonly challenge: Challenge }
+  | {
+      readonly kind: "challenge";
+      readonly policy: string;
+      readonly challenge: Challenge;
+      readonly unusual?: readonly string[];
+    }
   | {
       readonly kind: "fault";
       readonly policy: string;
@@ -50,6 +58,8 @@ const CHALLENGE_WORDS_LIMIT = 32;
 const RATE_LIMIT = 1_000_000;
 const RATE_WINDOW_LIMIT_MS = 31 * 86_400_000;
 const RATE_KEY_LIMIT = 512;
+/** Signals in one answer: more than any policy has. */
+const UNUSUAL_LIMIT = 16;
 
 /** Fields that a policy may not set, each with the rule that says so. */
 const RESERVED_HEADERS: ReadonlySet<string> = new Set([
@@ -116,11 +126,29 @@ type Allowed = Extract<Verdict, { kind: "allow" }>;
 
 const ALLOW: Allowed = Object.freeze({ kind: "allow", headers: NO_HEADERS });
 
-function readAllow(policy: string, { headers, rateLimit }: Answer): Verdict | string {
-  const read = headers === undefined ? ALLOW : readHeaders(headers);
-  if (typeof read === "string" || rateLimit === undefined) return read;
-  const limit = readRateLimit(policy, rateLimit);
-  return typeof limit === "string" ? limit : { ...read, rateLimits: [limit] };
+function readAllow(policy: string, { headers, rateLimit, unusual }: Answer): Verdict | string {
+  let read: Allowed | string = headers === undefined ? ALLOW : readHeaders(headers);
+  if (typeof read === "string") return read;
+  if (rateLimit !== undefined) {
+    const limit = readRateLimit(policy, rateLimit);
+    if (typeof limit === "string") return limit;
+    read = { ...read, rateLimits: [limit] };
+  }
+  if (unusual === undefined) return read;
+  const signals = readSignals(unusual);
+  return typeof signals === "string" ? signals : { ...read, ...signals };
+}
+
+/** @returns Nothing to note for an empty list. */
+function readSignals(unusual: unknown): { readonly unusual?: readonly string[] } | string {
+  if (!Array.isArray(unusual) || unusual.length > UNUSUAL_LIMIT || !unusual.every(isCode)) {
+    return `unusual must be a list of at most ${UNUSUAL_LIMIT} words in snake_case`;
+  }
+  return unusual.length === 0 ? {} : { unusual: Object.freeze([...unusual]) };
+}
+
+function isCode(value: unknown): value is string {
+  return typeof value === "string" && value.length <= CODE_LIMIT && CODE.test(value);
 }
 
 function readHeaders(headers: unknown): Allowed | string {
@@ -165,22 +193,25 @@ function readRateLimit(policy: string, rateLimit: unknown): RateLimit | string {
   return { policy, limit, perMs, by: { key } };
 }
 
-function readDeny(policy: string, { code, detail, revoke }: Answer): Verdict | string {
-  if (typeof code !== "string" || code.length > CODE_LIMIT || !CODE.test(code)) {
-    return "deny() wants a code in snake_case";
-  }
+function readDeny(policy: string, answer: Answer): Verdict | string {
+  const { code, detail, revoke } = answer;
+  if (!isCode(code)) return "deny() wants a code in snake_case";
   if (detail !== undefined && typeof detail !== "string") {
     return "deny() wants its detail as a string";
   }
   if (revoke !== undefined && !isRevoke(revoke)) {
     return 'deny() wants revoke as "token", "session" or "subject"';
   }
+  const isUnusual = answer.unusual === true || (answer.unusual === undefined && revoke);
+  const signals = isUnusual ? { unusual: [code] } : readSignals(answer.unusual ?? []);
+  if (typeof signals === "string") return signals;
   return {
     kind: "deny",
     policy,
     code,
     ...(detail !== undefined && { detail: detail.slice(0, DETAIL_LIMIT) }),
     ...(revoke !== undefined && { revoke }),
+    ...signals,
   };
 }
 
@@ -188,7 +219,8 @@ function isRevoke(value: unknown): value is Revoke {
   return value === "token" || value === "session" || value === "subject";
 }
 
-function readChallenge(policy: string, { acr, maxAge, scope }: Answer): Verdict | string {
+function readChallenge(policy: string, answer: Answer): Verdict | string {
+  const { acr, maxAge, scope } = answer;
   const challenge: { acr?: string[]; maxAge?: number; scope?: string[] } = {};
   if (acr !== undefined) {
     const words = challengeWords(acr);
@@ -207,7 +239,10 @@ function readChallenge(policy: string, { acr, maxAge, scope }: Answer): Verdict 
     challenge.maxAge = maxAge;
   }
   if (Object.keys(challenge).length === 0) return "challenge() wants acr, maxAge or scope";
-  return { kind: "challenge", policy, challenge };
+  const signals = readSignals(answer.unusual ?? []);
+  return typeof signals === "string"
+    ? signals
+    : { kind: "challenge", policy, challenge, ...signals };
 }
 
 function challengeWords(value: unknown): string[] | undefined {

@@ -86,7 +86,10 @@ export default definePolicy({
       "evaluate: () => allow(), cases: [{ name: 'x', expect: 'denied' }]",
     ],
     ["a name nobody knows", "evaluate: () => (window ? allow() : deny('no'))"],
-    ["history(), which is not in this version", "evaluate: ({ history }) => allow()"],
+    [
+      "a past that is not waited for",
+      "evaluate: ({ history }) => (history().requests ? allow() : deny('no'))",
+    ],
   ])("finds: %s", async (_what, members) => {
     const findings = await check({ "bad.ts": policy(members) });
     expect(findings.length).toBeGreaterThan(0);
