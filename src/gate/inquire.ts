@@ -9,7 +9,8 @@ import { readDevice } from "../lib/device.ts";
 import { canonicalHost } from "../lib/host.ts";
 import { readPath } from "../lib/path.ts";
 import { err, ok, type Result } from "../result.ts";
-import type { Client, Denial, Device, Inquiry } from "../types.ts";
+import type { Client, Denial, Device, Inquiry, Location } from "../types.ts";
+import type { Place } from "./geo.ts";
 
 /** What the listener knows of the connection a request came on. */
 export type Connection = {
@@ -24,7 +25,7 @@ export type Connection = {
 export type Surroundings = {
   /** Whether a canonical address, or "unix", is in `trustedProxies`. */
   readonly isTrusted: (peer: string) => boolean;
-  readonly countryOf: (ip: string) => string | undefined;
+  readonly placeOf: (ip: string) => Place;
 };
 
 export type ReadInquiry = {
@@ -91,7 +92,7 @@ export function readInquiry(
     path: path.value.path,
     query: queryAt < 0 ? "" : url.slice(queryAt),
     headers,
-    client: new LazyClient(caller.value.ip, headers, surroundings.countryOf),
+    client: new LazyClient(caller.value.ip, headers, surroundings.placeOf),
     nowMs,
   };
   const { forwardedFor } = caller.value;
@@ -169,19 +170,20 @@ function withoutPort(entry: string): string {
   return entry.replace(/^(\d+\.\d+\.\d+\.\d+):\d{1,5}$/, "$1");
 }
 
-/** Device and country cost something and few policies ask: they are read when first looked at. */
+/** Device and place cost something and few policies ask: they are read when first looked at. */
 class LazyClient implements Client {
   #device: Device | undefined;
+  #place: Place | undefined;
   readonly #headers: Headers;
-  readonly #countryOf: (ip: string) => string | undefined;
+  readonly #placeOf: (ip: string) => Place;
 
   constructor(
     readonly ip: string,
     headers: Headers,
-    countryOf: (ip: string) => string | undefined,
+    placeOf: (ip: string) => Place,
   ) {
     this.#headers = headers;
-    this.#countryOf = countryOf;
+    this.#placeOf = placeOf;
   }
 
   get device(): Device {
@@ -190,7 +192,16 @@ class LazyClient implements Client {
   }
 
   get country(): string | undefined {
-    return this.#countryOf(this.ip);
+    return this.#found().country;
+  }
+
+  get location(): Location | undefined {
+    return this.#found().location;
+  }
+
+  #found(): Place {
+    this.#place ??= this.#placeOf(this.ip);
+    return this.#place;
   }
 }
 

@@ -29,12 +29,12 @@ export async function openSite(
   { log, now, revocations }: SiteDependencies,
 ): Promise<Site> {
   const { config } = assembly;
-  const countryOf = await openGeo(config.geo);
+  const placeOf = await openGeo(config.geo);
   const issuers = openIssuers(config, former, { log, now });
   const verifiers = openVerifiers(config, issuers, former);
   const verifierOf = (route: RouteConfig) => verifiers.get(issuerKey(route));
   return {
-    ...makeRules(assembly, { revocations, countryOf, verifierOf }),
+    ...makeRules(assembly, { revocations, placeOf, verifierOf }),
     issuers,
     verifiers,
     entryPlan: entryPlan(config.audit, config.routes),

@@ -16,14 +16,14 @@ import type { Route, Rules } from "./site.ts";
 
 export type RuleDependencies = {
   readonly revocations: Rules["revocations"];
-  readonly countryOf: Surroundings["countryOf"];
+  readonly placeOf: Surroundings["placeOf"];
   /** Asked for each route that is not public. */
   readonly verifierOf: (route: RouteConfig) => Verifier | undefined;
 };
 
 export function makeRules(assembly: Assembly, dependencies: RuleDependencies): Rules {
   const { config, policies, programs, policyHeaders } = assembly;
-  const { revocations, countryOf, verifierOf } = dependencies;
+  const { revocations, placeOf, verifierOf } = dependencies;
   const claimedNames = [
     ...identityNames(config),
     ...policyHeaders,
@@ -47,7 +47,7 @@ export function makeRules(assembly: Assembly, dependencies: RuleDependencies): R
     routes,
     revocations,
     table: buildRouteTable(routes),
-    surroundings: { isTrusted: trustOf(config), countryOf },
+    surroundings: { isTrusted: trustOf(config), placeOf },
   };
 }
 

@@ -5,7 +5,8 @@ const PLAIN: Connection = { address: "198.51.100.7", scheme: "http", trustedOnly
 const TRUSTED = new Set(["10.0.0.1", "10.0.0.2", "unix"]);
 const SURROUNDINGS: Surroundings = {
   isTrusted: (peer) => TRUSTED.has(peer),
-  countryOf: (ip) => (ip === "198.51.100.7" ? "FI" : undefined),
+  placeOf: (ip) =>
+    ip === "198.51.100.7" ? { country: "FI", location: { latitude: 60.17, longitude: 24.94 } } : {},
 };
 
 type Given = {
@@ -49,6 +50,7 @@ describe("readInquiry()", () => {
     expect(ambiguousPath).toBe(false);
     expect(inquiry.client.ip).toBe("198.51.100.7");
     expect(inquiry.client.country).toBe("FI");
+    expect(inquiry.client.location).toEqual({ latitude: 60.17, longitude: 24.94 });
     expect(inquiry.client.device).toMatchObject({ mobile: false });
   });
 

@@ -94,7 +94,7 @@ export async function explainMadeUp(
   try {
     const rules = makeRules(assembly, {
       revocations: known.revocations,
-      countryOf: await openGeo(config.geo),
+      placeOf: await openGeo(config.geo),
       verifierOf: (route) =>
         claims === undefined ? verifierOf(route, assembly, opened, warn) : claimsVerifier(route),
     });
