@@ -9,16 +9,16 @@ import type { Command } from "commander";
 import { isoTime } from "../audit/entry.ts";
 import { followChains } from "../audit/follow.ts";
 import { readEntry } from "../audit/scan.ts";
+import { findRecords, isWanted, queryOf, type RecordFilter } from "../audit/search.ts";
 import { GateError } from "../errors.ts";
 import { openStore } from "../store/open.ts";
 import type { ChainedRecord, Store } from "../store/store.ts";
-import { type FilterFlags, findRecords, isWanted, queryOf } from "./audit/filter.ts";
 import { openTable } from "./audit/table.ts";
 import { type VerifyFlags, verifyAudit } from "./audit/verify-chains.ts";
 import { paintFor } from "./paint.ts";
 import { loadStoreConfig } from "./store-config.ts";
 
-type AuditFlags = FilterFlags & {
+type AuditFlags = RecordFilter & {
   readonly follow?: true;
   readonly limit?: string;
   readonly json?: true;
@@ -57,8 +57,7 @@ export function auditCommand(program: Command): void {
 
 async function showAudit(flags: AuditFlags): Promise<void> {
   const limit = readLimit(flags);
-  // Wrong usage is told before anything is opened.
-  queryOf(flags, Date.now());
+  checkTimes(flags);
   const config = await loadStoreConfig(flags.config);
   if (config.store.kind === "sqlite" && !existsSync(config.store.file) && !flags.follow) {
     note("nothing is recorded yet: the store appears when the gate first starts");
@@ -69,6 +68,15 @@ async function showAudit(flags: AuditFlags): Promise<void> {
     await (flags.follow ? follow(store, flags, limit) : showOnce(store, flags, limit));
   } finally {
     await store.close();
+  }
+}
+
+/** Wrong usage is told before anything is opened. */
+function checkTimes(flags: RecordFilter): void {
+  try {
+    queryOf(flags, Date.now());
+  } catch (fault) {
+    throw fault instanceof GateError ? new GateError(fault.code, `--${fault.message}`) : fault;
   }
 }
 

@@ -5,9 +5,9 @@
  */
 import { type AuditEntry, isoTime } from "../../audit/entry.ts";
 import { readEntry } from "../../audit/scan.ts";
+import { shadowDenial } from "../../audit/search.ts";
 import type { ChainedRecord } from "../../store/store.ts";
 import { type Paint, plain, type Tint, visible } from "../paint.ts";
-import { shadowDenial } from "./filter.ts";
 
 /** Between two columns. */
 const GAP = "  ";
