@@ -9,12 +9,14 @@ import { type Finding, GateError } from "../errors.ts";
 import { err, ok, type Result } from "../result.ts";
 import type { Environment } from "./environment.ts";
 import { readDurationMs, readSizeBytes } from "./quantity.ts";
+import { readAdmin, readLedger } from "./read-admin.ts";
 import { readAudit } from "./read-audit.ts";
 import { readFilePath } from "./read-files.ts";
 import { readIssuers } from "./read-issuers.ts";
 import { readLimits } from "./read-limits.ts";
 import { checkPlainListen, readListen, readTrustedProxies } from "./read-listen.ts";
 import { readRoutes } from "./read-routes.ts";
+import { readPages, readSession } from "./read-session.ts";
 import { readRevocation, readStore } from "./read-store.ts";
 import { readOrigin, readSecureUrl } from "./read-url.ts";
 import { openReport, type Reading } from "./report.ts";
@@ -76,6 +78,7 @@ async function readConfig(content: FileContent, file: string, reading: Reading):
   const issuers = await readIssuers(content.issuers ?? [], listens, reading);
   const routes = readRoutes(content, issuers, reading);
   const store = await readStore(content.store, file, reading);
+  const brand = readPages(content.pages, reading);
   return {
     file,
     folder,
@@ -117,6 +120,14 @@ async function readConfig(content: FileContent, file: string, reading: Reading):
     revocation: readRevocation(content.revocation, reading),
     audit: await readAudit(content.audit, { configFile: file, store, routes }, reading),
     limits: readLimits(content.limits, reading),
+    session: await readSession(content.session, { store, routes }, reading),
+    ledger: readLedger(content.ledger, reading),
+    admin: await readAdmin(
+      content.admin,
+      { listens, store, allowPlainHttp: content.allowPlainHttp === true },
+      reading,
+    ),
+    ...(brand !== undefined && { brand }),
     log: { level: content.log?.level ?? "info" },
     positionOf: source.positionOf,
   };

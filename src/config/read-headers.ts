@@ -65,6 +65,26 @@ export function readIdentityHeaders(
   return headers;
 }
 
+/** The header of `assertion`: one that the route can set, and that is nothing else of its own. */
+export function checkAssertionHeader(
+  content: RouteContent,
+  path: YamlPath,
+  { report }: Reading,
+): void {
+  const name = content.assertion?.header ?? "";
+  const at = [...path, "assertion", "header"];
+  checkName(name, [CONNECTION, GATE_REQUEST, CREDENTIALS], (problem) => report.at(at, problem));
+  const twin = Object.keys(content.identityHeaders ?? {}).find(
+    (other) => lookAlike(other) === lookAlike(name),
+  );
+  if (twin === undefined) return;
+  report.at(at, {
+    code: "header_conflict",
+    message: `${name} is the identity header ${twin}`,
+    fix: "choose another name, for example X-Claimgate-Assertion",
+  });
+}
+
 export function readRequestHeaders(
   content: RouteContent,
   path: YamlPath,
@@ -78,8 +98,13 @@ export function readRequestHeaders(
     remove: [CONNECTION, GATE_REQUEST],
   });
   const identity = new Map(
-    Object.keys(content.identityHeaders ?? {}).map((name) => [lookAlike(name), name]),
+    Object.keys(content.identityHeaders ?? {}).map((name) => [
+      lookAlike(name),
+      `the identity header ${name}`,
+    ]),
   );
+  const asserted = content.assertion?.header;
+  if (asserted !== undefined) identity.set(lookAlike(asserted), "the header of assertion");
   const written = [
     ...Object.keys(edits.set).map((name) => [name, [...at, "set", name]] as const),
     ...edits.remove.map((name, index) => [name, [...at, "remove", index]] as const),
@@ -89,7 +114,7 @@ export function readRequestHeaders(
     if (other === undefined) continue;
     reading.report.atKey(place, {
       code: "header_conflict",
-      message: `${name} is the identity header ${other}`,
+      message: `${name} is ${other}`,
       fix: "keep it in one of the two places",
     });
   }

@@ -6,10 +6,11 @@
 import { join } from "node:path";
 import { DEVELOPMENT_ISSUER } from "../lib/development.ts";
 import { suggest } from "../lib/suggest.ts";
-import { checkDecryptionKey } from "./decryption-key.ts";
+import { checkDecryptionKey } from "./private-key.ts";
 import { readDurationMs } from "./quantity.ts";
 import { readFilePath, readSecret } from "./read-files.ts";
 import { isLocal, type Listen } from "./read-listen.ts";
+import { readIntrospection, readLogin } from "./read-login.ts";
 import { readSecureUrl } from "./read-url.ts";
 import type { Reading } from "./report.ts";
 import type { IssuerConfig, KeyOrigin, YamlPath } from "./resolved.ts";
@@ -69,6 +70,8 @@ async function readIssuer(
     readDurationMs(content[key], preset, { from, to }, [...path, key], report);
   const tokenTypes = readTokenTypes(content, path, reading);
   const decryptionKey = await readDecryptionKey(content, path, reading);
+  const login = await readLogin(content, path, reading);
+  const introspection = await readIntrospection(content, path, reading);
   return {
     name,
     issuer,
@@ -99,6 +102,8 @@ async function readIssuer(
     ),
     ...(decryptionKey !== undefined && { decryptionKey }),
     claims: readClaims(content, path, reading),
+    ...(login !== undefined && { login }),
+    ...(introspection !== undefined && { introspection }),
   };
 }
 
@@ -162,16 +167,23 @@ function checkIdentifier(
     report.at(at, { code: "value_invalid", message: "issuer is empty or holds white space", fix });
     return;
   }
-  // RFC 8414 §2: what keys are discovered from is https, without query and fragment. Elsewhere
-  // `iss` is any text (RFC 7519 §4.1.1), but plain http is a mistake in either case.
-  if (!usesDiscovery && !/^http:/i.test(issuer)) return;
+  // RFC 8414 §2: what keys or endpoints are discovered from is https, without query and fragment.
+  // Elsewhere `iss` is any text (RFC 7519 §4.1.1), but plain http is a mistake in either case.
+  const signsIn = content.login !== undefined;
+  const isDiscovered = usesDiscovery || signsIn;
+  if (!isDiscovered && !/^http:/i.test(issuer)) return;
+  const instead = signsIn
+    ? "login finds the provider by it"
+    : "or say where the keys are: jwksUri, jwks or publicKey";
   const url = readSecureUrl(issuer, "issuer");
   if (!url.ok) {
     const isName = url.error.code === "url_invalid" && !/^https?:/i.test(issuer);
-    const fix = "write https://host/path, or say where the keys are: jwksUri, jwks or publicKey";
-    report.at(at, isName ? { ...url.error, fix } : url.error);
-  } else if (usesDiscovery && issuer.includes("?")) {
-    const fix = "remove it, or say where the keys are: jwksUri, jwks or publicKey";
+    report.at(
+      at,
+      isName ? { ...url.error, fix: `write https://host/path, ${instead}` } : url.error,
+    );
+  } else if (isDiscovered && issuer.includes("?")) {
+    const fix = `remove it, ${instead}`;
     report.at(at, { code: "url_invalid", message: "issuer holds a query", fix });
   }
 }
@@ -193,6 +205,9 @@ function readAudiences(
   const at = [...path, "audiences"];
   if (content.audiences === undefined) {
     if (content.development === true) return [DEVELOPMENT_AUDIENCE];
+    // An ID token is for the clientId; audiences are for bearer tokens.
+    const has = (key: string) => reading.source.has([...path, key]);
+    if (has("login") && !has("introspection")) return [];
     if (!reading.source.has(at) && !mayBeDevelopment(content, path, reading.source)) {
       reading.report.at(path, {
         code: "key_missing",

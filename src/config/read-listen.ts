@@ -103,7 +103,8 @@ export function readTrustedProxies(
   return [...ranges];
 }
 
-function parseListen(text: string, folder: string): ListenAddress | undefined {
+/** @param folder What a socket's relative path is relative to. @returns `undefined` for what is no address. */
+export function parseListen(text: string, folder: string): ListenAddress | undefined {
   if (text.startsWith("unix:")) return parseSocket(text.slice("unix:".length), folder);
   const colon = text.lastIndexOf(":");
   const port = text.slice(colon + 1);
@@ -133,7 +134,7 @@ export function socketPath(path: string, folder: string): string | undefined {
   return Buffer.byteLength(absolute) <= SOCKET_PATH_LIMIT_BYTES ? absolute : undefined;
 }
 
-function isSame(left: ListenAddress, right: ListenAddress): boolean {
+export function isSame(left: ListenAddress, right: ListenAddress): boolean {
   if (left.kind === "unix" || right.kind === "unix") {
     return (
       left.kind === right.kind && "path" in left && "path" in right && left.path === right.path

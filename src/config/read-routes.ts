@@ -5,26 +5,20 @@
  */
 import { suggest } from "../lib/suggest.ts";
 import { readDurationMs } from "./quantity.ts";
-import {
-  isCredentialHeader,
-  isHeaderName,
-  lookAlike,
-  readIdentityHeaders,
-  readRequestHeaders,
-  readResponseHeaders,
-} from "./read-headers.ts";
+import { readAssertion } from "./read-assertion.ts";
+import { readCredentials } from "./read-credentials.ts";
+import { readIdentityHeaders, readRequestHeaders, readResponseHeaders } from "./read-headers.ts";
 import { readRateLimit } from "./read-limits.ts";
 import { readMatch, readPrefixes, refuseAlike } from "./read-match.ts";
 import { readPolicies } from "./read-policies.ts";
+import { checkReachable, readRouteLogin } from "./read-route-login.ts";
 import { readStreams } from "./read-streams.ts";
 import { readUpstreams } from "./read-upstreams.ts";
 import type { Reading } from "./report.ts";
-import type { CredentialPlace, IssuerConfig, RouteConfig, YamlPath } from "./resolved.ts";
+import type { IssuerConfig, RouteConfig, YamlPath } from "./resolved.ts";
 import type { FileContent, RouteContent } from "./schema.ts";
 
 const NAME_LIMIT = 128;
-/** The gate's own cookies (design, section 8). */
-const GATE_COOKIES: ReadonlySet<string> = new Set(["claimgate", "__Host-claimgate"]);
 
 export function readRoutes(
   content: FileContent,
@@ -32,6 +26,9 @@ export function readRoutes(
   reading: Reading,
 ): readonly RouteConfig[] {
   const allowPlainHttp = content.allowPlainHttp === true;
+  const proxies = content.trustedProxies;
+  const isAskedAbout =
+    proxies === undefined ? reading.source.has(["trustedProxies"]) : proxies.length > 0;
   const taken = new Map<string, YamlPath>();
   const routes: RouteConfig[] = [];
   for (const [index, written] of (content.routes ?? []).entries()) {
@@ -42,18 +39,30 @@ export function readRoutes(
     checkName(written.name, path, taken, reading);
     taken.set(name, path);
     const rateLimit = readRateLimit(written, path, reading);
+    const names = readIssuerNames(written, issuers, path, reading);
+    const trusted = issuers.filter((issuer) => names.includes(issuer.name));
+    const login = readRouteLogin(written, { trusted, issuers }, path, reading);
+    const assertion = readAssertion(written, path, reading);
     routes.push({
       name,
       match,
-      upstreams: readUpstreams(written.upstream, path, reading, { allowPlainHttp }),
+      upstreams: readUpstreams(written.upstream, path, reading, { allowPlainHttp, isAskedAbout }),
       ...readPrefixes(written, match, path, reading),
-      issuers: readIssuerNames(written, issuers, path, reading),
-      credentials: readCredentials(written.credentials, path, reading),
+      issuers: names,
+      ...(typeof login === "object" && { login }),
+      crossSite: written.crossSite ?? "refuse",
+      credentials: readCredentials(
+        written.credentials,
+        path,
+        typeof login === "object" ? "login" : login,
+        reading,
+      ),
       policies: readPolicies(written.policies ?? [], [...path, "policies"], reading),
       anyAuthenticated: written.anyAuthenticated ?? false,
       public: written.public ?? false,
       identityHeaders: readIdentityHeaders(written, path, reading),
       forwardToken: written.forwardToken ?? false,
+      ...(assertion !== undefined && { assertion }),
       requestHeaders: readRequestHeaders(written, path, reading),
       responseHeaders: readResponseHeaders(written, path, reading),
       preserveHost: written.preserveHost ?? false,
@@ -70,6 +79,7 @@ export function readRoutes(
       path,
     });
     checkGuard(written, path, reading);
+    if (login === "none") checkReachable(trusted, path, reading);
   }
   refuseAlike(routes, reading);
   return routes;
@@ -109,14 +119,20 @@ function checkName(
 /** Nothing passes unless a rule lets it: a route says who, and says it once. */
 function checkGuard(content: RouteContent, path: YamlPath, { report, source }: Reading): void {
   const { policies, anyAuthenticated } = content;
-  const guards = ["policies", "anyAuthenticated"] as const;
   if (content.public === true) {
-    for (const key of guards) {
-      const isGuard = key === "policies" ? source.has([...path, key]) : anyAuthenticated === true;
-      if (!isGuard) continue;
+    const guards = {
+      policies: source.has([...path, "policies"]),
+      anyAuthenticated: anyAuthenticated === true,
+      login: content.login !== undefined && content.login !== false,
+      assertion: source.has([...path, "assertion"]),
+    };
+    for (const [key, isWritten] of Object.entries(guards)) {
+      if (!isWritten) continue;
+      const consequence =
+        key === "assertion" ? "there is nobody to speak of" : `${key} would never be asked`;
       report.atKey([...path, key], {
         code: "route_public_guarded",
-        message: `public: true looks at no credential, so ${key} would never be asked`,
+        message: `public: true looks at no credential, so ${consequence}`,
         fix: `remove public or ${key}`,
       });
     }
@@ -223,99 +239,4 @@ function isBroken(issuers: readonly IssuerConfig[], file: unknown): boolean {
   const written = (file as { issuers?: unknown } | null)?.issuers;
   if (written === undefined) return false;
   return !Array.isArray(written) || written.length !== issuers.length;
-}
-
-function readCredentials(
-  written: RouteContent["credentials"],
-  path: YamlPath,
-  reading: Reading,
-): readonly CredentialPlace[] {
-  const { report } = reading;
-  const at = [...path, "credentials"];
-  if (written === undefined) return [{ kind: "authorization" }];
-  if (written.length === 0) {
-    const fix = "write [header], or remove it";
-    report.at(at, { code: "list_empty", message: "credentials is empty", fix });
-  }
-  const places: CredentialPlace[] = [];
-  for (const [index, entry] of written.entries()) {
-    if (entry === undefined) continue;
-    const place = readCredential(entry, [...at, index], reading);
-    if (place === undefined) continue;
-    if (places.some((other) => isSamePlace(other, place))) {
-      const fix = "remove one of the two";
-      report.at([...at, index], { code: "credential_duplicate", message: "listed twice", fix });
-    } else places.push(place);
-  }
-  return places;
-}
-
-type CredentialContent = NonNullable<NonNullable<RouteContent["credentials"]>[number]>;
-
-function readCredential(
-  entry: CredentialContent,
-  at: YamlPath,
-  { report, source }: Reading,
-): CredentialPlace | undefined {
-  const refuse = (code: string, message: string, fix: string): undefined => {
-    report.at(at, { code, message, fix });
-  };
-  if (typeof entry === "string") {
-    if (entry === "header") return { kind: "authorization" };
-    return entry === "session"
-      ? refuse("key_not_supported", "session is not supported by this version yet", "remove it")
-      : refuse("value_invalid", "not a place for a credential", PLACES);
-  }
-  const kinds = (["header", "cookie", "query"] as const).filter((kind) =>
-    source.has([...at, kind]),
-  );
-  const [kind, second] = kinds;
-  if (second !== undefined) {
-    return refuse("value_invalid", "one entry names several places", "begin each with its own -");
-  }
-  // An entry with nothing but unknown keys has been reported at those.
-  if (kind === undefined) {
-    return isEmpty(entry, source.value, at)
-      ? refuse("value_invalid", "an empty entry", PLACES)
-      : undefined;
-  }
-  const name = entry[kind];
-  if (name === undefined) return undefined;
-  if (kind === "header" && lookAlike(name) === "authorization") {
-    return refuse(
-      "header_forbidden",
-      "Authorization is what the plain word stands for",
-      "write header",
-    );
-  }
-  const fits =
-    kind === "query"
-      ? name !== "" && name.length <= 128 && !/\s|\p{Cc}/u.test(name)
-      : isHeaderName(name) &&
-        (kind === "header" ? isCredentialHeader(name) : !GATE_COOKIES.has(name));
-  return fits
-    ? { kind, name }
-    : refuse(
-        "credential_name_invalid",
-        `a credential is not taken from this ${kind}`,
-        "choose another name",
-      );
-}
-
-const PLACES = "write header, { header: NAME }, { cookie: NAME } or { query: NAME }";
-
-function isEmpty(entry: object, file: unknown, at: YamlPath): boolean {
-  if (Object.keys(entry).length > 0) return false;
-  const written = at.reduce<unknown>(
-    (value, key) => (value as Record<string | number, unknown>)[key],
-    file,
-  );
-  return typeof written === "object" && written !== null && Object.keys(written).length === 0;
-}
-
-function isSamePlace(left: CredentialPlace, right: CredentialPlace): boolean {
-  if (left.kind === "authorization" || right.kind === "authorization")
-    return left.kind === right.kind;
-  const fold = left.kind === "header" ? lookAlike : (name: string) => name;
-  return left.kind === right.kind && fold(left.name) === fold(right.name);
 }

@@ -14,14 +14,28 @@ import type { Problem } from "./source.ts";
 
 const ADVICE = "write http://host:port or https://host; a path goes into addPrefix";
 
-/** @param allowPlainHttp Whether `http:` may leave this machine. */
+/**
+ * @param allowPlainHttp Whether `http:` may leave this machine.
+ * @param isAskedAbout Whether some proxy may ask about the route instead (forward-auth), so that
+ *   it needs no upstream.
+ */
 export function readUpstreams(
   written: RouteContent["upstream"],
   path: YamlPath,
   reading: Reading,
-  { allowPlainHttp }: { readonly allowPlainHttp: boolean },
+  {
+    allowPlainHttp,
+    isAskedAbout,
+  }: { readonly allowPlainHttp: boolean; readonly isAskedAbout: boolean },
 ): readonly UpstreamAddress[] {
   const at = [...path, "upstream"];
+  if (written === undefined && !reading.source.has(at) && !isAskedAbout) {
+    reading.report.at(path, {
+      code: "key_missing",
+      message: `routes[${String(path.at(-1))}] has no upstream`,
+      fix: "add upstream: where approved requests go; only behind a proxy in trustedProxies, which asks at /.claimgate/verify, a route needs none",
+    });
+  }
   const isList = typeof written === "object";
   const entries = isList ? written : [written];
   if (entries.length === 0) {

@@ -23,11 +23,37 @@ export type KeyOrigin =
   | { readonly kind: "publicKey"; readonly file: string }
   | { readonly kind: "development"; readonly folder: string };
 
+/** How the gate signs people in with an issuer: OpenID Connect, authorization code. */
+export type LoginConfig = {
+  readonly clientId: string;
+  /** Absent: as the provider's metadata say. `none` is a public client (PKCE alone). */
+  readonly clientAuth?: "basic" | "post" | "private_key_jwt" | "none";
+  /** A secret. With one, neither `none` nor `private_key_jwt`. */
+  readonly clientSecret?: string;
+  /** A secret, for `private_key_jwt`: a private JWK (JSON) or PKCS #8 PEM that can sign. */
+  readonly clientKey?: string;
+  /** Always with `openid`. */
+  readonly scopes: readonly string[];
+  /** Whether claims of the UserInfo endpoint overlay those of the ID token. */
+  readonly userinfo: boolean;
+};
+
+/** Where tokens that say nothing by themselves are asked about (RFC 7662). */
+export type IntrospectionConfig = {
+  /** https, or http on loopback. */
+  readonly url: string;
+  readonly clientId: string;
+  /** A secret. */
+  readonly clientSecret?: string;
+  /** How long an answer holds; 0 asks each time. */
+  readonly cacheMs: number;
+};
+
 export type IssuerConfig = {
   readonly name: string;
   /** Compared exactly with `iss`. */
   readonly issuer: string;
-  /** At least one must be in `aud`. Never empty. */
+  /** At least one must be in a bearer token's `aud`. Empty only for an issuer with nothing but `login`: no bearer token of it passes. */
   readonly audiences: readonly string[];
   readonly keys: KeyOrigin;
   readonly refreshMs: number;
@@ -43,6 +69,8 @@ export type IssuerConfig = {
   readonly decryptionKey?: string;
   /** Our name: where it is in the token. */
   readonly claims: Readonly<Record<string, string>>;
+  readonly login?: LoginConfig;
+  readonly introspection?: IntrospectionConfig;
 };
 
 export type PolicyRef =
@@ -66,7 +94,20 @@ export type CredentialPlace =
   | { readonly kind: "authorization" }
   | { readonly kind: "header"; readonly name: string }
   | { readonly kind: "cookie"; readonly name: string }
-  | { readonly kind: "query"; readonly name: string };
+  | { readonly kind: "query"; readonly name: string }
+  /** The gate's own cookie; only on a route with `login`. */
+  | { readonly kind: "session" };
+
+/** A token of the gate's own about the user, for the upstream. */
+export type AssertionConfig = {
+  /** As written. */
+  readonly header: string;
+  /** Its `aud`. */
+  readonly audience: string;
+  readonly lifetimeMs: number;
+  /** Names of claims that are passed on, where the token has them; `sub` always is. */
+  readonly claims: readonly string[];
+};
 
 export type HeaderEdits = {
   readonly set: Readonly<Record<string, string>>;
@@ -123,11 +164,19 @@ export type RouteConfig = {
     /** Upper case; absent for every method. GET implies HEAD. */
     readonly methods?: readonly string[];
   };
+  /** Empty for a route that only forward-auth asks about: a live request to it finds no route. */
   readonly upstreams: readonly UpstreamAddress[];
   readonly stripPrefix?: string;
   readonly addPrefix?: string;
   /** Names; never empty unless `public`. */
   readonly issuers: readonly string[];
+  /**
+   * Absent: browsers are not sent to sign in, and sessions are not looked at. `issuer` is one of
+   * `issuers`, with `login`; absent where the route leaves the choice to the person.
+   */
+  readonly login?: { readonly issuer?: string };
+  /** With a session cookie: whether unsafe methods and upgrades from a foreign `Origin` pass. */
+  readonly crossSite: "refuse" | "allow";
   readonly credentials: readonly CredentialPlace[];
   readonly policies: readonly PolicyRef[];
   readonly anyAuthenticated: boolean;
@@ -135,6 +184,7 @@ export type RouteConfig = {
   /** Header name as written: claim name. */
   readonly identityHeaders: Readonly<Record<string, string>>;
   readonly forwardToken: boolean;
+  readonly assertion?: AssertionConfig;
   readonly requestHeaders: HeaderEdits;
   readonly responseHeaders: HeaderEdits;
   readonly preserveHost: boolean;
@@ -143,6 +193,34 @@ export type RouteConfig = {
   readonly rateLimit?: RateLimitConfig;
   readonly streams: StreamsConfig;
   readonly path: YamlPath;
+};
+
+export type SessionConfig = {
+  /** A session that nobody uses ends after this. */
+  readonly idleMs: number;
+  /** Every session ends after this. */
+  readonly lifetimeMs: number;
+  /** How often claims are renewed where the provider gave a refresh token. */
+  readonly refreshMs: number;
+  /**
+   * Secrets that cookies and stored tokens are protected with: the first writes, all read.
+   * Empty: the gate makes one by itself beside its SQLite store (never with Redis).
+   */
+  readonly secrets: readonly string[];
+};
+
+export type AdminConfig = {
+  /** A socket `claimgate.sock` beside the SQLite store, or beside the configuration, by default. */
+  readonly listen: ListenAddress;
+  /** A secret; there always is one with a TCP address. */
+  readonly token?: string;
+};
+
+/** How the gate's own pages look. */
+export type BrandConfig = {
+  readonly name?: string;
+  /** `#rgb` or `#rrggbb`, lower case. */
+  readonly colour?: string;
 };
 
 export type TlsConfig = {
@@ -159,6 +237,7 @@ export type Config = {
   /** Its folder: relative paths and `.claimgate/` are in it. */
   readonly folder: string;
   readonly listen: readonly ListenAddress[];
+  /** An origin: https, or http on loopback. There always is one where any route has `login`. */
   readonly publicUrl?: string;
   readonly tls?: TlsConfig;
   readonly http: {
@@ -188,6 +267,11 @@ export type Config = {
     /** Absent where the owner switched it off. */
     readonly address?: AddressLimitConfig;
   };
+  readonly session: SessionConfig;
+  /** How long tokens and sessions are remembered after they expired. */
+  readonly ledger: { readonly retainMs: number };
+  readonly admin: AdminConfig;
+  readonly brand?: BrandConfig;
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
   /** The place of a value, or of its nearest ancestor that is written. */
   readonly positionOf: (path: YamlPath) => Position;

@@ -1,11 +1,12 @@
 /**
- * The shape of what concerns the store and what lies there: revocations, audit, limits.
- * What values mean is checked by read-store.ts, read-audit.ts and read-limits.ts.
+ * The shape of what concerns the store and what lies there: revocations, ledger, audit, limits;
+ * and of the API that administers them. What values mean is checked by read-store.ts,
+ * read-audit.ts, read-limits.ts and read-admin.ts.
  *
  * @module
  */
 import { Type } from "@sinclair/typebox";
-import { Choice, Closed, Count, Duration, Texts } from "./schema-parts.ts";
+import { Choice, Closed, Count, Duration, Secret, Texts } from "./schema-parts.ts";
 
 /** What a bucket may hold; both ends are allowed. */
 export const LIMIT_RANGE = [1, 1_000_000] as const;
@@ -34,6 +35,33 @@ export const RevocationSchema = Type.Object(
     ),
   },
   { ...Closed, description: "How revocations hold while the store is lost." },
+);
+
+export const LedgerSchema = Type.Object(
+  {
+    retain: Type.Optional(
+      Duration(
+        "How long tokens and sessions are remembered after they expired, at most 3650d. Default 7d.",
+        "7d",
+      ),
+    ),
+  },
+  { ...Closed, description: "What is known of each token and session." },
+);
+
+export const AdminSchema = Type.Object(
+  {
+    listen: Type.Optional(
+      Type.Union([Type.String(), Type.Integer()], {
+        description:
+          "Address and port, which need a token, or unix:PATH. Default unix:claimgate.sock beside the store.",
+      }),
+    ),
+    token: Type.Optional(
+      Secret("What callers must show as a bearer token, best as file:PATH or from a variable."),
+    ),
+  },
+  { ...Closed, description: "The API for administrators and for this command line." },
 );
 
 export const AuditSchema = Type.Object(

@@ -21,6 +21,10 @@ export const Duration = (description: string, preset?: string) =>
 export const Text = (description: string, preset?: string) =>
   Type.String({ description, ...(preset !== undefined && { default: preset }) });
 
+/** Never shown in a finding. */
+export const Secret = (description?: string) =>
+  Type.String({ ...(description !== undefined && { description }), writeOnly: true });
+
 export const Switch = (description: string, preset: boolean) =>
   Type.Boolean({ description, default: preset });
 

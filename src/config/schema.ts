@@ -5,15 +5,25 @@
  *
  * @module
  */
-import { type Static, type TObject, type TSchema, Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import {
+  AdminSchema,
   AuditSchema,
+  LedgerSchema,
   LimitsSchema,
   RateLimitSchema,
   RevocationSchema,
   StoreSchema,
 } from "./schema-ledger.ts";
-import { Closed, Duration, Switch, Text, TextMap, Texts } from "./schema-parts.ts";
+import {
+  AssertionSchema,
+  CrossSite,
+  IntrospectionSchema,
+  LoginSchema,
+  PagesSchema,
+  SessionSchema,
+} from "./schema-login.ts";
+import { Closed, Duration, Secret, Switch, Text, TextMap, Texts } from "./schema-parts.ts";
 
 /** Where the JSON Schema says what an entry of `policies` may be; read-policies.ts checks it here. */
 export const POLICY_DEFINITION = "#/definitions/policy";
@@ -76,9 +86,10 @@ const IssuerSchema = Type.Object(
       ),
     ),
     audiences: Type.Optional(
-      Texts("At least one of these must be in a token's `aud`. Required.", {
-        examples: [["api://internal"]],
-      }),
+      Texts(
+        "At least one of these must be in a token's `aud`. Required, but for an issuer with nothing but login.",
+        { examples: [["api://internal"]] },
+      ),
     ),
     jwksUri: Type.Optional(Text("Address of the JWK Set; https, or http on loopback.")),
     jwks: Type.Optional(Text("File with the JWK Set.")),
@@ -106,11 +117,9 @@ const IssuerSchema = Type.Object(
       }),
     ),
     decryptionKey: Type.Optional(
-      Type.String({
-        description:
-          "Private key (JWK or PKCS #8 PEM), best as file:PATH. Tokens must then be encrypted to it, around a signed token.",
-        writeOnly: true,
-      }),
+      Secret(
+        "Private key (JWK or PKCS #8 PEM), best as file:PATH. Tokens must then be encrypted to it, around a signed token.",
+      ),
     ),
     claims: Type.Optional(
       TextMap(
@@ -123,6 +132,8 @@ const IssuerSchema = Type.Object(
         false,
       ),
     ),
+    login: Type.Optional(LoginSchema),
+    introspection: Type.Optional(IntrospectionSchema),
   },
   { ...Closed, description: "An identity provider whose tokens are trusted." },
 );
@@ -176,10 +187,12 @@ const RouteSchema = Type.Object(
   {
     name: Type.Optional(Text("What logs and explanations call this route. Default host and path.")),
     match: Type.Optional(MatchSchema),
-    upstream: Type.Union([Type.String(), Type.Array(Type.String())], {
-      description:
-        "Where approved requests go: http(s)://host:port, unix:PATH, echo (answers with the request as the upstream would see it), or a list of addresses.",
-    }),
+    upstream: Type.Optional(
+      Type.Union([Type.String(), Type.Array(Type.String())], {
+        description:
+          "Where approved requests go: http(s)://host:port, unix:PATH, echo (answers with the request as the upstream would see it), or a list of addresses. Only a route that another proxy asks about, at /.claimgate/verify, needs none.",
+      }),
+    ),
     stripPrefix: Type.Optional(Text("Taken off the path before it goes to the upstream.")),
     addPrefix: Type.Optional(Text("Put before the path on its way to the upstream.")),
     issuers: Type.Optional(
@@ -188,16 +201,27 @@ const RouteSchema = Type.Object(
     credentials: Type.Optional(
       Type.Array(
         Type.Union([
-          Type.String({ enum: ["header"], description: "Authorization: Bearer" }),
+          Type.String({
+            enum: ["header", "session"],
+            description: "Authorization: Bearer, or the gate's own cookie",
+          }),
           CredentialSchema,
         ]),
         {
           description:
-            "Where the token is looked for: header (Authorization: Bearer), { header: NAME }, { cookie: NAME } or { query: NAME }. Default header.",
+            "Where the token is looked for: header (Authorization: Bearer), { header: NAME }, { cookie: NAME }, { query: NAME }, or session (people who signed in). Default header, with login session too.",
           default: ["header"],
         },
       ),
     ),
+    login: Type.Optional(
+      Type.Union([Type.Boolean(), Type.String()], {
+        description:
+          "Browsers without a credential are sent to sign in. true: with an issuer that has login; or the name of one. Default false.",
+        default: false,
+      }),
+    ),
+    crossSite: Type.Optional(CrossSite),
     policies: Type.Optional(
       Type.Array(Type.Unknown({ $ref: POLICY_DEFINITION }), {
         description:
@@ -216,6 +240,7 @@ const RouteSchema = Type.Object(
     forwardToken: Type.Optional(
       Switch("true: the upstream sees the credential. Default false.", false),
     ),
+    assertion: Type.Optional(AssertionSchema),
     requestHeaders: Type.Optional(edits("Changes to what goes to the upstream.")),
     responseHeaders: Type.Optional(edits("Changes to what goes back to the client.")),
     preserveHost: Type.Optional(
@@ -250,7 +275,9 @@ export const FileSchema = Type.Object(
         },
       ),
     ),
-    publicUrl: Type.Optional(Text("The gate's own origin as browsers see it.")),
+    publicUrl: Type.Optional(
+      Text("The gate's own origin as browsers see it, https or http on loopback. Login needs it."),
+    ),
     tls: Type.Optional(TlsSchema),
     http: Type.Optional(HttpSchema),
     allowPlainHttp: Type.Optional(
@@ -285,8 +312,12 @@ export const FileSchema = Type.Object(
     routes: Type.Array(RouteSchema, { description: "What is served. Nothing else passes." }),
     store: Type.Optional(StoreSchema),
     revocation: Type.Optional(RevocationSchema),
+    session: Type.Optional(SessionSchema),
+    ledger: Type.Optional(LedgerSchema),
     audit: Type.Optional(AuditSchema),
     limits: Type.Optional(LimitsSchema),
+    admin: Type.Optional(AdminSchema),
+    pages: Type.Optional(PagesSchema),
     workers: Type.Optional(
       Type.Integer({ description: "Processes that serve. This version has 1.", default: 1 }),
     ),
@@ -311,17 +342,6 @@ export const FileSchema = Type.Object(
   },
   { ...Closed, title: "claimgate.yaml", description: "Configuration of Claimgate" },
 );
-
-/** Keys that the product will have and this version does not: accepting them would promise a check that nobody makes. */
-const LATER: ReadonlyMap<TSchema, ReadonlySet<string>> = new Map<TSchema, ReadonlySet<string>>([
-  [FileSchema, new Set("session ledger admin".split(" "))],
-  [IssuerSchema, new Set(["login", "introspection"])],
-  [RouteSchema, new Set("login assertion crossSite".split(" "))],
-]);
-
-export function isLaterKey(schema: TObject, key: string): boolean {
-  return LATER.get(schema)?.has(key) ?? false;
-}
 
 /**
  * What is left of a value after everything that does not fit its schema was taken out (and

@@ -11,7 +11,6 @@ import { KindGuard, type TObject, type TSchema, type TUnion } from "@sinclair/ty
 import { suggest } from "../lib/suggest.ts";
 import type { Report } from "./report.ts";
 import type { YamlPath } from "./resolved.ts";
-import { isLaterKey } from "./schema.ts";
 import { type Source, UNREADABLE } from "./source.ts";
 
 /** How much of a text is shown back. */
@@ -95,14 +94,6 @@ function fitObject(
 
 function reportUnknownKey(schema: TObject, key: string, at: YamlPath, report: Report): void {
   const shown = shorten(key);
-  if (isLaterKey(schema, key)) {
-    report.atKey(at, {
-      code: "key_not_supported",
-      message: `${shown} is not supported by this version yet`,
-      fix: "remove it",
-    });
-    return;
-  }
   const known = Object.keys(schema.properties);
   const meant = suggest(key, known);
   report.atKey(at, {

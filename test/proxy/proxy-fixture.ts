@@ -25,6 +25,7 @@ export function route(written: Partial<RouteConfig> = {}): RouteConfig {
     match: { path: "/*" },
     upstreams: [],
     issuers: ["dev"],
+    crossSite: "refuse",
     credentials: [{ kind: "authorization" }],
     policies: [],
     anyAuthenticated: true,

@@ -84,9 +84,9 @@ export function withCredential(
   return { ...request, url, headers };
 }
 
-/** @returns `authorization`, `cookie session`. */
+/** @returns `authorization`, `session`, `cookie access`. */
 export function placeWord(place: CredentialPlace): string {
-  return place.kind === "authorization" ? "authorization" : `${place.kind} ${place.name}`;
+  return "name" in place ? `${place.kind} ${place.name}` : place.kind;
 }
 
 function readUrl(written: string): URL {

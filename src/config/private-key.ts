@@ -1,6 +1,6 @@
 /**
- * Whether a text can be a key that tokens are encrypted to. Says what is wrong without
- * any of the text.
+ * Whether a text can be a key that tokens are encrypted to, or one that the gate signs with.
+ * Says what is wrong without any of the text.
  *
  * @module
  */
@@ -11,6 +11,16 @@ const EC_CURVES: ReadonlySet<string> = new Set(["prime256v1", "secp384r1", "secp
 
 /** @returns What is wrong; `undefined` for a private RSA, EC or X25519 key. */
 export function checkDecryptionKey(text: string): string | undefined {
+  return checkKey(text, "x25519", "a kind of key that decrypts nothing");
+}
+
+/** @returns What is wrong; `undefined` for a private RSA, EC or Ed25519 key. */
+export function checkSigningKey(text: string): string | undefined {
+  return checkKey(text, "ed25519", "a kind of key that signs nothing here");
+}
+
+/** @param other The type that passes besides RSA and EC. @param useless What any further type is. */
+function checkKey(text: string, other: string, useless: string): string | undefined {
   const trimmed = text.trim();
   const isPem = trimmed.startsWith("-----BEGIN ");
   if (isPem && !trimmed.startsWith("-----BEGIN PRIVATE KEY-----")) {
@@ -27,7 +37,7 @@ export function checkDecryptionKey(text: string): string | undefined {
   if (type === "ec") {
     return EC_CURVES.has(details?.namedCurve ?? "") ? undefined : "an EC key on another curve";
   }
-  return type === "x25519" ? undefined : "a kind of key that decrypts nothing";
+  return type === other ? undefined : useless;
 }
 
 function importKey(text: string, isPem: boolean): KeyObject | undefined {
