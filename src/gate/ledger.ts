@@ -13,6 +13,7 @@ import { openTokenHash, type TokenHash } from "../ledger/token-hash.ts";
 import { createLimiter, type Limiter } from "../limits/rate.ts";
 import { openStore } from "../store/open.ts";
 import type { Log } from "../telemetry/log.ts";
+import { openSummary, type Summary } from "./summarize.ts";
 
 export type Ledger = {
   readonly revocations: Revocations;
@@ -20,6 +21,8 @@ export type Ledger = {
   readonly tokenHash: TokenHash;
   readonly limiter: Limiter;
   readonly audit: Audit;
+  /** What strangers may write into the audit. */
+  readonly summary: Summary;
   /** Writes what is left. Nothing of it may be used afterwards. */
   close(): Promise<void>;
 };
@@ -56,10 +59,11 @@ export async function openLedger(
       warn: (message) => log.event("warn", "audit", message),
       onLoss: (message) => log.event("error", "audit_lost", message),
     });
+    const summary = openSummary({ audit, now });
     const limiter = createLimiter({
       now,
       warn: (message) => log.event("warn", "limits_local", message),
-      ...(store.takeToken !== undefined && { takeToken: store.takeToken }),
+      ...(store.takeTokens !== undefined && { takeTokens: store.takeTokens }),
     });
     return {
       revocations,
@@ -67,7 +71,9 @@ export async function openLedger(
       tokenHash,
       limiter,
       audit,
+      summary,
       async close() {
+        summary.close();
         await audit.close();
         await revocations.close();
         await store.close();

@@ -47,6 +47,10 @@ export function recordDecision(gate: Gate, startedNs: number, ending: Ending): v
     stack: denial?.stack,
     ms,
   });
+  // A public route's visitors are let in by its owner; who is refused elsewhere is a stranger.
+  if (denial !== undefined && token === undefined && !gate.ledger.summary.admits(denial.code)) {
+    return;
+  }
   const program = decision?.route?.program;
   const parts = {
     inquiry,
@@ -95,6 +99,7 @@ export function recordMalformed(gate: Gate, startedNs: number, malformed: Malfor
     detail: quotableDetail(denial),
     ms,
   });
+  if (!gate.ledger.summary.admits(denial.code)) return;
   const nowMs = gate.now();
   const inquiry = { id, method, scheme, host: "", path: "", query: "", nowMs, client: { ip } };
   const parts = { inquiry, policies: [], ms, denial };
