@@ -36,7 +36,13 @@ export function authorize(
   if (route.program === undefined) {
     return route.config.anyAuthenticated ? ANY_AUTHENTICATED : UNGUARDED;
   }
-  const input = { token, inquiry, route: route.config.name };
+  const { historyOf } = rules;
+  const input = {
+    token,
+    inquiry,
+    route: route.config.name,
+    ...(historyOf && { history: () => historyOf(token) }),
+  };
   const answer = evaluate(route.program, input, rules.config.policyTimeoutMs);
   return answer instanceof Promise ? answer.then(concluded) : concluded(answer);
 }

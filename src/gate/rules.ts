@@ -16,6 +16,7 @@ import type { Route, Rules } from "./site.ts";
 
 export type RuleDependencies = {
   readonly revocations: Rules["revocations"];
+  readonly historyOf?: Rules["historyOf"];
   readonly placeOf: Surroundings["placeOf"];
   /** Asked for each route that is not public. */
   readonly verifierOf: (route: RouteConfig) => Verifier | undefined;
@@ -23,7 +24,7 @@ export type RuleDependencies = {
 
 export function makeRules(assembly: Assembly, dependencies: RuleDependencies): Rules {
   const { config, policies, programs, policyHeaders } = assembly;
-  const { revocations, placeOf, verifierOf } = dependencies;
+  const { revocations, historyOf, placeOf, verifierOf } = dependencies;
   const claimedNames = [
     ...identityNames(config),
     ...policyHeaders,
@@ -46,6 +47,7 @@ export function makeRules(assembly: Assembly, dependencies: RuleDependencies): R
     policies,
     routes,
     revocations,
+    historyOf,
     table: buildRouteTable(routes),
     surroundings: { isTrusted: trustOf(config), placeOf },
   };

@@ -15,7 +15,7 @@ import type { HeaderPlan } from "../proxy/headers.ts";
 import type { Upstream } from "../proxy/upstream.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { SubjectHash } from "../telemetry/subject-hash.ts";
-import type { Token } from "../types.ts";
+import type { History, Token } from "../types.ts";
 import type { Surroundings } from "./inquire.ts";
 import type { Ledger } from "./ledger.ts";
 import type { RouteTable } from "./match.ts";
@@ -29,6 +29,8 @@ export type Rules = {
   readonly table: RouteTable<Route>;
   readonly routes: readonly Route[];
   readonly revocations: Pick<Revocations, "check" | "state">;
+  /** A token's past; without it every token is one that was never seen. */
+  readonly historyOf?: ((token: Token) => Promise<History>) | undefined;
 };
 
 export type Route = {
