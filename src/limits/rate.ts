@@ -29,8 +29,8 @@ export type Charged<C extends Charge = Charge> = Taken & { readonly of: C };
 
 export type Limiter = {
   /**
-   * Takes one from every bucket, or from none if one of them is empty. (Of several buckets in a
-   * shared store, those before the empty one may lose a token: each is its own round trip.)
+   * Takes one from every bucket, or from none if one of them is empty; of a shared store's in one
+   * round trip.
    *
    * @param charges At least one; no two with one key.
    * @returns At once where no store is asked. Never rejects.
@@ -48,7 +48,7 @@ export type Limiter = {
 export type LimiterDependencies = {
   /** Milliseconds since 1970. May step back: buckets then stand still for a moment, no more. */
   readonly now: () => number;
-  readonly takeToken?: Store["takeToken"];
+  readonly takeTokens?: Store["takeTokens"];
   /** Told that the store is lost, at most once a minute while it is. */
   readonly warn: (message: string) => void;
   /** How long a request waits for the store (250). */
@@ -61,10 +61,10 @@ const SHARING_LIMIT = 64;
 const OVERDRAFT = 2;
 
 export function createLimiter(dependencies: LimiterDependencies): Limiter {
-  const { now, takeToken } = dependencies;
+  const { now, takeTokens } = dependencies;
   const tables = { strangers: createBucketTable(), tokens: createBucketTable() };
   const failures = createBucketTable();
-  const store = takeToken && createSharedBuckets(takeToken, dependencies);
+  const store = takeTokens && createSharedBuckets(takeTokens, dependencies);
 
   function takeHere<C extends Charge>(charges: readonly C[], nowMs: number): Charged<C> {
     const refused = peek(tables, charges, nowMs);
@@ -83,18 +83,19 @@ export function createLimiter(dependencies: LimiterDependencies): Limiter {
     shared: SharedBuckets,
     charges: readonly C[],
   ): Promise<Charged<C>> {
-    const taken: Charged<C>[] = [];
-    for (const of of charges) {
-      const answer = await shared.take(of.key, of.bucket, now());
-      if (answer === undefined) return takeHere(charges, now());
-      if (!answer.allowed) {
-        remember(tables[of.from], of, answer, now());
-        return { ...answer, of };
-      }
-      taken.push({ ...answer, of });
-    }
+    const answers = await shared.take(charges.map(({ key, bucket }) => ({ key, bucket })));
+    const nowMs = now();
+    const taken = charges.flatMap((of, at): Charged<C>[] => {
+      const answer = answers?.[at];
+      return answer === undefined ? [] : [{ ...answer, of }];
+    });
+    if (taken.length < charges.length) return takeHere(charges, nowMs);
+    const refusals = taken.filter(({ allowed }) => !allowed);
+    for (const { of, retryMs } of refusals) remember(tables[of.from], of, retryMs, nowMs);
+    const refused = longest(refusals);
+    if (refused !== undefined) return refused;
     for (const { key, bucket, from } of charges) {
-      charge(tables[from].obtain(key, bucket, now()), bucket, 1);
+      charge(tables[from].obtain(key, bucket, nowMs), bucket, 1);
     }
     return nearest(taken);
   }
@@ -117,8 +118,9 @@ export function createLimiter(dependencies: LimiterDependencies): Limiter {
       const nowMs = now();
       charge(failures.obtain(key, bucket, nowMs), bucket, OVERDRAFT);
       if (store === undefined || store.asked() >= SHARING_LIMIT || !store.mayAsk(nowMs)) return;
-      store.take(key, bucket, nowMs).then((answer) => {
-        if (answer?.allowed === false) remember(failures, { key, bucket }, answer, now());
+      store.take([{ key, bucket }]).then((answers) => {
+        const [answer] = answers ?? [];
+        if (answer?.allowed === false) remember(failures, { key, bucket }, answer.retryMs, now());
       });
     },
   };
@@ -132,14 +134,13 @@ function peek<C extends Charge>(
   charges: readonly C[],
   nowMs: number,
 ): Charged<C> | undefined {
-  let longest: Charged<C> | undefined;
+  const refusals: Charged<C>[] = [];
   for (const of of charges) {
     const held = tables[of.from].find(of.key, nowMs);
     const taken = standing(held?.debt ?? 0, of.bucket);
-    if (taken.allowed || taken.retryMs <= (longest?.retryMs ?? 0)) continue;
-    longest = { ...taken, of };
+    if (!taken.allowed) refusals.push({ ...taken, of });
   }
-  return longest;
+  return longest(refusals);
 }
 
 /** What the store refused a moment ago it would refuse again: others only take more. */
@@ -148,18 +149,23 @@ function refusedBefore<C extends Charge>(
   charges: readonly C[],
   nowMs: number,
 ): Charged<C> | undefined {
+  const refusals: Charged<C>[] = [];
   for (const of of charges) {
     const held = tables[of.from].find(of.key, nowMs);
     const retryMs = held === undefined ? 0 : refusedForMs(held, nowMs);
-    if (retryMs > 0) return { allowed: false, remaining: 0, retryMs, of };
+    if (retryMs > 0) refusals.push({ allowed: false, remaining: 0, retryMs, of });
   }
-  return undefined;
+  return longest(refusals);
+}
+
+function longest<C extends Charge>(refusals: readonly Charged<C>[]): Charged<C> | undefined {
+  return refusals.toSorted((a, b) => b.retryMs - a.retryMs)[0];
 }
 
 function remember(
   table: BucketTable,
   { key, bucket }: Pick<Charge, "key" | "bucket">,
-  { retryMs }: Taken,
+  retryMs: number,
   nowMs: number,
 ): void {
   const held = table.obtain(key, bucket, nowMs);

@@ -6,13 +6,15 @@
 import { GateError } from "../errors.ts";
 import type { Bucket, Store, Taken } from "../store/store.ts";
 
+type Wanted = { readonly key: string; readonly bucket: Bucket };
+
 export type SharedBuckets = {
   /** Whether the store may be asked now; of those who ask while it is lost, one a second may. */
   mayAsk(nowMs: number): boolean;
   /** Questions without an answer yet. */
   asked(): number;
-  /** @returns `undefined` if the store is lost. */
-  take(key: string, bucket: Bucket, nowMs: number): Promise<Taken | undefined>;
+  /** From all or from none, in one round trip. @returns `undefined` if the store is lost. */
+  take(wanted: readonly Wanted[]): Promise<readonly Taken[] | undefined>;
 };
 
 /** A store on the next machine answers in a few; a request does not wait longer than this. */
@@ -26,7 +28,7 @@ const WARN_EVERY_MS = 60_000;
  *   `answerWithinMs` is how long a request waits for it (250).
  */
 export function createSharedBuckets(
-  takeToken: NonNullable<Store["takeToken"]>,
+  takeTokens: NonNullable<Store["takeTokens"]>,
   options: {
     readonly now: () => number;
     readonly warn: (message: string) => void;
@@ -54,12 +56,12 @@ export function createSharedBuckets(
       return true;
     },
     asked: () => open,
-    async take(key, bucket, nowMs) {
+    async take(wanted) {
       const { promise: late, resolve } = Promise.withResolvers<"late">();
       const timer = setTimeout(resolve, answerWithinMs, "late");
       open += 1;
       try {
-        const answer = await Promise.race([takeToken(key, bucket, nowMs), late]);
+        const answer = await Promise.race([takeTokens(wanted), late]);
         if (answer === "late") return lose(`no answer within ${answerWithinMs} ms`);
         lostAtMs = undefined;
         return answer;

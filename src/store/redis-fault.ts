@@ -21,6 +21,7 @@ const UNAVAILABLE: Readonly<Record<string, string>> = {
   ASK: "it is a cluster, which Claimgate does not speak to",
   CLUSTERDOWN: "it is a cluster, which Claimgate does not speak to",
   FULL: "it holds as many revocations as it may",
+  CROWDED: "it holds as many sessions and single values as it may",
 };
 
 const DAMAGED: Readonly<Record<string, string>> = {

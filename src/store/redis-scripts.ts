@@ -14,6 +14,8 @@
  * | `writers` | sorted set: writers, by the time of their last record | `MOST_WRITERS`; TTL |
  * | `index:…` | sorted sets: `WRITER:SEQ` (padded), by time | trimmed when written to; TTL |
  * | `bucket:…` | string: tokens and the time of that count | until it is full again |
+ * | `sighting…` | see `redis-sighting-scripts.ts` | |
+ * | `value…` | see `redis-values.ts` | |
  *
  * TTLs are twice what the last sweep kept, and renewed by each write.
  *
@@ -28,13 +30,13 @@ export const LAYOUT_VERSION = 1;
 /** Before the first sweep has said how long records are kept: 400 days. */
 const FIRST_KEEP_MS = 400 * 24 * 60 * 60_000;
 
-const script = (text: string): Script => ({
+export const script = (text: string): Script => ({
   text,
   sha1: new Bun.CryptoHasher("sha1").update(text).digest("hex"),
 });
 
 /** Also gives an empty Redis its identity, so that it is told from the one before a failover. */
-const BEGIN = `
+export const BEGIN = `
 local meta, prefix = KEYS[1], ARGV[1]
 local version = redis.call('HGET', meta, 'version')
 if not version then
@@ -188,7 +190,8 @@ local there = redis.call('HGET', revoked, field)
 local till = redis.call('ZSCORE', untils, field)
 local json, ending = ARGV[6], tonumber(ARGV[5])
 if there and till then
-  local old, new = cjson.decode(there).atMs, tonumber(ARGV[4])
+  local old = tonumber(string.match(there, '^{"atMs":(%d+)')) or cjson.decode(there).atMs
+  local new = tonumber(ARGV[4])
   local wins = new < old
   if ARGV[7] == 'later' then wins = new > old end
   if not wins then json = there end
@@ -245,32 +248,49 @@ return found
 `);
 
 /**
- * A token bucket: burst = limit, refilled evenly, and what is refused takes nothing. By Redis'
- * own clock, so that gates whose clocks differ are exact together; a clock set back costs at
- * most what was not refilled yet.
+ * Token buckets: burst = limit, refilled evenly, and what is refused takes nothing, from none of
+ * them. By Redis' own clock, so that gates whose clocks differ are exact together; a clock set
+ * back costs at most what was not refilled yet.
  *
- * Key: the bucket. Arguments: limit, per in ms. @returns Allowed, remaining, retry in ms.
+ * Keys: the buckets. Arguments: limit and per in ms of each. @returns Of each in turn: allowed,
+ * remaining, retry in ms.
  */
 export const TAKE = script(`
-local limit, per = tonumber(ARGV[1]), tonumber(ARGV[2])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + clock[2] / 1000
-local tokens = limit
-local function keep()
-  local full = math.ceil((limit - tokens) * per / limit) + 1
-  redis.call('SET', KEYS[1], string.format('%.9f %.3f', tokens, now), 'PX', full)
+local buckets, refused = {}, false
+local function keep(bucket)
+  local full = math.ceil((bucket.limit - bucket.tokens) * bucket.per / bucket.limit) + 1
+  local level = string.format('%.9f %.3f', bucket.tokens, now)
+  redis.call('SET', bucket.key, level, 'PX', full)
 end
-local stored = redis.call('GET', KEYS[1])
-if stored then
-  local count, at = string.match(stored, '^(%S+) (%S+)$')
-  local passed = now - tonumber(at)
-  tokens = math.min(limit, tonumber(count) + math.max(0, passed) * limit / per)
-  if passed < 0 then keep() end
+for i, key in ipairs(KEYS) do
+  local limit, per = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+  local bucket = { key = key, limit = limit, per = per, tokens = limit }
+  local stored = redis.call('GET', key)
+  if stored then
+    local count, at = string.match(stored, '^(%S+) (%S+)$')
+    local passed = now - tonumber(at)
+    bucket.tokens = math.min(limit, tonumber(count) + math.max(0, passed) * limit / per)
+    if passed < 0 then keep(bucket) end
+  end
+  bucket.allowed = bucket.tokens >= 1 - 1e-6
+  refused = refused or not bucket.allowed
+  buckets[i] = bucket
 end
-if tokens < 1 - 1e-6 then
-  return { 0, 0, math.ceil((1 - tokens) * per / limit) }
+local answers = {}
+for _, bucket in ipairs(buckets) do
+  if not refused then
+    bucket.tokens = math.max(0, bucket.tokens - 1)
+    keep(bucket)
+  end
+  local retry = 0
+  if not bucket.allowed then
+    retry = math.ceil((1 - bucket.tokens) * bucket.per / bucket.limit)
+  end
+  answers[#answers + 1] = bucket.allowed and 1 or 0
+  answers[#answers + 1] = math.floor(bucket.tokens + 1e-6)
+  answers[#answers + 1] = retry
 end
-tokens = math.max(0, tokens - 1)
-keep()
-return { 1, math.floor(tokens + 1e-6), 0 }
+return answers
 `);

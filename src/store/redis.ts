@@ -9,6 +9,7 @@
  * @module
  */
 import type { StoreConfig } from "../config/resolved.ts";
+import { countsByMoment } from "./merge.ts";
 import { fault } from "./redis-fault.ts";
 import { openLink, type RedisLink } from "./redis-link.ts";
 import {
@@ -25,6 +26,8 @@ import {
   TAKE,
   UNREVOKE,
 } from "./redis-scripts.ts";
+import { openRedisSightings } from "./redis-sightings.ts";
+import { openRedisValues } from "./redis-values.ts";
 import {
   type ChainedRecord,
   FORGOTTEN_AFTER_MS,
@@ -146,9 +149,10 @@ export async function openRedisStore(
 
     async revoke(revocation) {
       const { kind, issuer, value, atMs, untilMs } = revocation;
-      const counts = kind === "subject" || kind === "issuer" ? "later" : "earlier";
+      const counts = countsByMoment(kind) ? "later" : "earlier";
       const field = fieldOf(kind, issuer, value);
-      const json = JSON.stringify(revocation);
+      // Lua reads the time alone: its reader of JSON breaks off at half a character.
+      const json = JSON.stringify({ atMs, ...revocation });
       const forgottenMs = now() - FORGOTTEN_AFTER_MS;
       await run(REVOKE, field, atMs, untilMs, json, counts, forgottenMs, MOST_REVOCATIONS);
     },
@@ -185,11 +189,17 @@ export async function openRedisStore(
       subscription ??= subscribe(url, where, `${prefix}revocations`, notify);
     },
 
-    async takeToken(key, { limit, perMs }) {
-      const bucket = `${prefix}bucket:${hash(key)}`;
-      const answer = await link.run(TAKE, [bucket], [String(limit), String(perMs)]);
-      const [allowed, remaining = 0, retryMs = 0] = answer as readonly number[];
-      return { allowed: allowed === 1, remaining, retryMs };
+    ...openRedisSightings(run, now),
+    ...openRedisValues(run, now),
+
+    async takeTokens(wanted) {
+      const buckets = wanted.map(({ key }) => `${prefix}bucket:${hash(key)}`);
+      const sizes = wanted.flatMap(({ bucket: { limit, perMs } }) => [limit, perMs].map(String));
+      const answer = (await link.run(TAKE, buckets, sizes)) as readonly number[];
+      return wanted.map((_, at) => {
+        const [allowed, remaining = 0, retryMs = 0] = answer.slice(3 * at);
+        return { allowed: allowed === 1, remaining, retryMs };
+      });
     },
 
     async close() {

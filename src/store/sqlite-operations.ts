@@ -7,6 +7,8 @@ import type { Database, SQLQueryBindings } from "bun:sqlite";
 import { mergeRevocations } from "./merge.ts";
 import { damaged, storeFault, unavailable } from "./sqlite-fault.ts";
 import type { OpenFile } from "./sqlite-open.ts";
+import { openSightingOperations, type SightingOperations } from "./sqlite-sightings.ts";
+import { openValueOperations, type ValueOperations } from "./sqlite-values.ts";
 import {
   type Anchor,
   type ChainedRecord,
@@ -34,7 +36,8 @@ export type Operations = {
   unrevoke(kind: Revocation["kind"], issuer: string | undefined, value: string): boolean;
   revocations(nowMs: number): readonly Revocation[];
   revision(): string;
-};
+} & SightingOperations &
+  ValueOperations;
 
 type RecordRow = {
   readonly writer: string;
@@ -65,7 +68,11 @@ const RECORD_COLUMNS =
 
 /** @returns Operations that throw GateError `store_unavailable` or `store_damaged`. */
 export function openOperations(file: string, { database, checkPlace }: OpenFile): Operations {
-  const bare = bareOperations(file, database);
+  const bare = {
+    ...bareOperations(file, database),
+    ...openSightingOperations(database),
+    ...openValueOperations(file, database),
+  };
   const guarded = Object.entries(bare).map(([name, operation]) => {
     const run = operation as (...args: readonly unknown[]) => unknown;
     return [
@@ -83,7 +90,10 @@ export function openOperations(file: string, { database, checkPlace }: OpenFile)
   return Object.fromEntries(guarded);
 }
 
-function bareOperations(file: string, database: Database): Operations {
+function bareOperations(
+  file: string,
+  database: Database,
+): Omit<Operations, keyof SightingOperations | keyof ValueOperations> {
   /** The lock to write is taken first: a transaction that reads and then writes could fail halfway. */
   const write = <T>(work: () => T): T => database.transaction(work).immediate();
   const run = (sql: string, ...values: SQLQueryBindings[]) =>
@@ -240,6 +250,7 @@ function bareOperations(file: string, database: Database): Operations {
     forget(nowMs) {
       write(() => {
         run("DELETE FROM revocations WHERE until_ms <= ?", nowMs - FORGOTTEN_AFTER_MS);
+        run("DELETE FROM single_values WHERE until_ms <= ?", nowMs);
         run(
           `DELETE FROM writers WHERE swept_seq = last_seq AND writer NOT IN (
              SELECT writer FROM writers ORDER BY last_at_ms DESC LIMIT ?)`,

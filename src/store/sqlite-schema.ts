@@ -70,6 +70,32 @@ const STEPS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX revocations_until ON revocations (until_ms);
   `,
+  // `body` is the whole sighting as JSON; the columns beside it are what it is found by.
+  `
+  CREATE TABLE sightings (
+    id         TEXT    PRIMARY KEY,
+    subject    TEXT    NOT NULL,
+    until_ms   INTEGER NOT NULL,
+    last_ms    INTEGER NOT NULL,
+    is_session INTEGER NOT NULL,
+    is_unusual INTEGER NOT NULL,
+    has_lint   INTEGER NOT NULL,
+    body       TEXT    NOT NULL
+  ) STRICT;
+  CREATE INDEX sightings_until ON sightings (until_ms);
+  CREATE INDEX sightings_last ON sightings (last_ms);
+  CREATE INDEX sightings_subject ON sightings (subject, last_ms);
+  CREATE INDEX sightings_session ON sightings (last_ms) WHERE is_session = 1;
+  CREATE INDEX sightings_unusual ON sightings (last_ms) WHERE is_unusual = 1;
+  CREATE INDEX sightings_lint ON sightings (last_ms) WHERE has_lint = 1;
+
+  CREATE TABLE single_values (
+    key      TEXT    PRIMARY KEY,
+    until_ms INTEGER NOT NULL,
+    value    TEXT    NOT NULL
+  ) STRICT;
+  CREATE INDEX single_values_until ON single_values (until_ms);
+  `,
 ];
 
 /** The newest version that this binary knows. */

@@ -10,7 +10,9 @@
 import { GateError } from "../errors.ts";
 import type { Answer, Ask } from "./sqlite-messages.ts";
 import type { Operations } from "./sqlite-operations.ts";
+import type { WriteCondition } from "./sqlite-values.ts";
 import type { Store } from "./store.ts";
+import { assertFits } from "./value-bounds.ts";
 
 type Waiting = { resolve(value: never): void; reject(reason: GateError): void };
 
@@ -36,6 +38,11 @@ export async function openSqliteStore(file: string, deps: { now: () => number })
   }
   let closing: Promise<void> | undefined;
 
+  async function write(key: string, value: string, untilMs: number, when: WriteCondition) {
+    assertFits(key, value);
+    return call("writeValue", { key, value, untilMs: Math.trunc(untilMs), when }, now());
+  }
+
   return {
     kind: "sqlite",
     append: async (records) => {
@@ -59,6 +66,28 @@ export async function openSqliteStore(file: string, deps: { now: () => number })
     revocations: (nowMs) => call("revocations", nowMs),
     revision: () => call("revision"),
     onRevocation: (listener) => void listeners.push(listener),
+    noteSightings: async (batch) => {
+      if (batch.length > 0) await call("noteSightings", batch);
+    },
+    sightings: (query) => call("findSightings", query),
+    async sweepSightings(beforeMs) {
+      let swept = 0;
+      for (;;) {
+        const part = await call("sweepSomeSightings", beforeMs);
+        if (part === 0) return swept;
+        swept += part;
+      }
+    },
+    get: (key) => call("getValue", key, now()),
+    async put(key, value, untilMs) {
+      await write(key, value, untilMs, "any");
+    },
+    putNew: (key, value, untilMs) => write(key, value, untilMs, "new"),
+    replace: (key, expected, value, untilMs) => write(key, value, untilMs, { expected }),
+    take: (key) => call("takeValue", key, now()),
+    async remove(key) {
+      await call("takeValue", key, now());
+    },
     close() {
       closing ??= worker.ask("close", []).then(worker.end, worker.end);
       return closing;

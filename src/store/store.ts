@@ -1,19 +1,28 @@
 /**
- * Where audit and revocations live. One interface, two implementations that pass one
+ * Where audit, revocations, sightings and sessions live. One interface, two implementations that pass one
  * contract suite: SQLite for one machine, Redis for a fleet.
  *
- * Nothing here is called while a request waits, but for `takeToken` on Redis.
+ * Nothing here is called while a request waits, but for `takeTokens` on Redis, and for a session
+ * or a history that this process does not know yet.
  *
  * @module
  */
+import type { Trace } from "../types.ts";
+
+/**
+ * A token by issuer and `jti`, a token by its keyed hash, a subject, an issuer, a session of this
+ * gate by its public id; `logout`: sessions that the provider has ended, by its `sid`, or all of a
+ * `sub` that began before, and never a bearer token.
+ */
+export type RevocationKind = "jti" | "token" | "subject" | "issuer" | "session" | "logout";
 
 /** A revocation: what is refused, since when, until when. */
 export type Revocation = {
   /** What it names: a token by issuer and `jti`, a token by its keyed hash, a subject, an issuer. */
-  readonly kind: "jti" | "token" | "subject" | "issuer";
-  /** The `iss` claim, byte for byte: names may change, and differ between gates. Absent for kind `token`. */
+  readonly kind: RevocationKind;
+  /** The `iss` claim, byte for byte: names may change, and differ between gates. Absent for kinds `token` and `session`. */
   readonly issuer?: string;
-  /** `jti`, keyed hash, or `sub`; empty for kind `issuer`. */
+  /** `jti`, keyed hash, `sub`, a session's public id, `sid:…` or `sub:…`; empty for kind `issuer`. */
   readonly value: string;
   readonly reason: string;
   /** Who did it: `cli`, `admin`, `policy NAME`. */
@@ -34,6 +43,18 @@ export const MOST_REVOCATIONS = 200_000;
 
 /** Anchors of writers without a record left go, oldest first, once there are more than this. */
 export const MOST_WRITERS = 10_000;
+
+/** Sightings beyond this go, those that expired first before others. */
+export const MOST_SIGHTINGS = 1_000_000;
+
+/** One batch of sightings: more would keep others from the store for longer than milliseconds. */
+export const MOST_SIGHTINGS_AT_ONCE = 500;
+
+/** A store refuses to hold more single values than this (at most a thousand more for each gate). */
+export const MOST_VALUES = 500_000;
+
+export const LONGEST_VALUE_KEY = 256;
+export const LONGEST_VALUE_BYTES = 64 * 1024;
 
 /** One link of a writer's chain, as it lies in the store. */
 export type ChainedRecord = {
@@ -82,6 +103,63 @@ export type Anchor = {
   readonly sweptMac: string;
   readonly lastSeq: number;
   readonly lastMac: string;
+};
+
+/**
+ * What was seen of one token or session: since the last batch when it is brought, in all when it
+ * is read. `firstMs` and so on are milliseconds since 1970.
+ */
+export type Sighting = {
+  /** The token's or session's public id. */
+  readonly id: string;
+  readonly kind: "token" | "session";
+  readonly issuer: string;
+  readonly subject: string;
+  /** Whom it was given to: `azp`, else `client_id`. */
+  readonly client?: string;
+  readonly jti?: string;
+  readonly issuedAtMs?: number;
+  readonly expiresAtMs: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
+  /** All of them, the denied ones included. */
+  readonly requests: number;
+  readonly denials: number;
+  /** Denials after the last request that passed; all of them if none did. */
+  readonly deniedInRow: number;
+  /** The minute of `lastMs` (its number since 1970), and the requests in it. */
+  readonly minute: number;
+  readonly minuteRequests: number;
+  /** The most in any earlier minute. */
+  readonly busiestMinute: number;
+  /** The latest first: at most 32 addresses, 16 devices (`firefox on windows`), 32 routes. */
+  readonly addresses: readonly Trace[];
+  readonly devices: readonly Trace[];
+  readonly routes: readonly Trace[];
+  /** What is unhealthy in it, sorted: `lifetime_long`, `jti_missing`, …; at most 16. */
+  readonly lint: readonly string[];
+  /** What policies found unusual, the latest first, at most 16. */
+  readonly unusual: readonly Unusual[];
+};
+
+export type Unusual = {
+  /** The policy's own code: `impossible_travel`. */
+  readonly signal: string;
+  readonly policy: string;
+  readonly atMs: number;
+};
+
+export type SightingQuery = {
+  readonly id?: string;
+  readonly issuer?: string;
+  readonly subject?: string;
+  readonly kind?: "token" | "session";
+  /** Not yet expired at this time. */
+  readonly activeAtMs?: number;
+  /** Only those with something unusual, or with something unhealthy. */
+  readonly having?: "unusual" | "lint";
+  /** The latest seen first; at most this many. */
+  readonly limit: number;
 };
 
 export type Bucket = { readonly limit: number; readonly perMs: number };
@@ -139,11 +217,39 @@ export type Store = {
   onRevocation(listener: () => void): void;
 
   /**
-   * Takes one from a bucket shared by all gates, in one round trip; only Redis has such buckets.
-   * They fill by the store's own clock, so that gates whose clocks differ are exact together;
-   * `nowMs` is not looked at.
+   * Adds what was seen since, as `merge-sighting.ts` says: all or none, `MOST_SIGHTINGS_AT_ONCE` at
+   * most. Several gates may bring the same token.
    */
-  readonly takeToken?: (key: string, bucket: Bucket, nowMs: number) => Promise<Taken>;
+  noteSightings(batch: readonly Sighting[]): Promise<void>;
+  sightings(query: SightingQuery): Promise<readonly Sighting[]>;
+  /** Forgets tokens and sessions that expired before `beforeMs`. @returns How many. */
+  sweepSightings(beforeMs: number): Promise<number>;
+
+  /**
+   * Single values that end by themselves: sessions, single-use codes, keys that gates share. Keys
+   * are up to 256 characters, values up to 64 KB, longer ones are an `internal_fault`. What has
+   * ended is not there. A store that holds as many as it may is `store_unavailable` for a new key.
+   */
+  get(key: string): Promise<string | undefined>;
+  put(key: string, value: string, untilMs: number): Promise<void>;
+  /** @returns Whether there was none yet: of several callers one gets true. */
+  putNew(key: string, value: string, untilMs: number): Promise<boolean>;
+  /** Only if it is still `expected`. @returns Whether it was. */
+  replace(key: string, expected: string, value: string, untilMs: number): Promise<boolean>;
+  /** Gives it and removes it: of several callers one gets it. */
+  take(key: string): Promise<string | undefined>;
+  remove(key: string): Promise<void>;
+
+  /**
+   * Takes one from each of several buckets shared by all gates, or from none if one of them is
+   * empty, in one round trip; only Redis has such buckets. They fill by the store's own clock, so
+   * that gates whose clocks differ are exact together.
+   *
+   * @returns In the order asked.
+   */
+  readonly takeTokens?: (
+    wanted: readonly { readonly key: string; readonly bucket: Bucket }[],
+  ) => Promise<readonly Taken[]>;
   /**
    * A secret that all gates of this store share; only Redis has such, SQLite has a file beside it.
    *

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { GateError } from "../../src/errors.ts";
 import { bucketKey } from "../../src/limits/bucket-key.ts";
 import { type Charge, createLimiter } from "../../src/limits/rate.ts";
-import type { Bucket, Taken } from "../../src/store/store.ts";
+import type { Bucket, Store } from "../../src/store/store.ts";
 
 const START_MS = 1_767_600_000_000;
 const FIVE = { limit: 5, perMs: 5_000 };
@@ -12,16 +12,16 @@ function of(who: string, bucket: Bucket = FIVE, from: Charge["from"] = "tokens")
   return { key: bucketKey("route orders", bucket, who), bucket, from };
 }
 
-type TakeToken = (key: string, bucket: Bucket, nowMs: number) => Promise<Taken>;
+type TakeTokens = NonNullable<Store["takeTokens"]>;
 
 /** A limiter with a clock that stands still until it is moved. */
-function limiterWith(takeToken?: TakeToken) {
+function limiterWith(takeTokens?: TakeTokens) {
   const clock = { nowMs: START_MS };
   const warnings: string[] = [];
   const limiter = createLimiter({
     now: () => clock.nowMs,
     warn: (message) => warnings.push(message),
-    ...(takeToken && { takeToken }),
+    ...(takeTokens && { takeTokens }),
   });
   const count = async (charges: readonly Charge[], tries: number) => {
     let allowed = 0;
@@ -36,18 +36,23 @@ function sharedStore() {
   const left = new Map<string, number>();
   const asked: string[] = [];
   let state: "up" | "down" | "silent" = "up";
-  const takeToken: TakeToken = async (key, { limit, perMs }) => {
-    asked.push(key);
+  const takeTokens: TakeTokens = async (wanted) => {
+    asked.push(wanted.map(({ key }) => key).join());
     if (state === "silent") return new Promise(() => {});
     if (state === "down") throw new GateError("store_unavailable", "nobody listens");
-    const remaining = (left.get(key) ?? limit) - 1;
-    if (remaining < 0) return { allowed: false, remaining: 0, retryMs: perMs / limit };
-    left.set(key, remaining);
-    return { allowed: true, remaining, retryMs: 0 };
+    const levels = wanted.map(({ key, bucket: { limit } }) => left.get(key) ?? limit);
+    const isAllowed = levels.every((level) => level > 0);
+    return wanted.map(({ key, bucket: { limit, perMs } }, at) => {
+      const level = levels[at] ?? 0;
+      const allowed = level > 0;
+      if (isAllowed) left.set(key, level - 1);
+      const remaining = isAllowed ? level - 1 : level;
+      return { allowed, remaining, retryMs: allowed ? 0 : perMs / limit };
+    });
   };
   return {
     asked,
-    takeToken,
+    takeTokens,
     become(next: typeof state) {
       state = next;
     },
@@ -153,15 +158,28 @@ describe("failures", () => {
 describe("take() with a store that gates share", () => {
   test("is exact for all gates together", async () => {
     const store = sharedStore();
-    const [here, there] = [limiterWith(store.takeToken), limiterWith(store.takeToken)];
+    const [here, there] = [limiterWith(store.takeTokens), limiterWith(store.takeTokens)];
     expect(await here.count([of("alice")], 3)).toBe(3);
     expect(await there.count([of("alice")], 9)).toBe(2);
     expect(await here.count([of("alice")], 9)).toBe(0);
   });
 
+  test("takes from all buckets or from none, in one round trip", async () => {
+    const store = sharedStore();
+    const { count, limiter } = limiterWith(store.takeTokens);
+    const both = [of("alice"), of("everyone", TWO)];
+    expect(await count(both, 2)).toBe(2);
+    expect(store.asked).toHaveLength(2);
+    expect(await limiter.take(both)).toMatchObject({ allowed: false, of: both[1] });
+    expect(store.asked).toHaveLength(3);
+    expect(await limiter.take(both)).toMatchObject({ allowed: false, retryMs: 30_000 });
+    expect(store.asked).toHaveLength(3);
+    expect(await count([of("alice")], 9)).toBe(3);
+  });
+
   test("does not ask again what was refused, until it may have changed", async () => {
     const store = sharedStore();
-    const { count, clock, limiter } = limiterWith(store.takeToken);
+    const { count, clock, limiter } = limiterWith(store.takeTokens);
     await count([of("alice")], 6);
     store.asked.length = 0;
     clock.nowMs += 999;
@@ -174,7 +192,7 @@ describe("take() with a store that gates share", () => {
 
   test("asks again when the clock was set back, rather than refuse for an hour", async () => {
     const store = sharedStore();
-    const { count, clock } = limiterWith(store.takeToken);
+    const { count, clock } = limiterWith(store.takeTokens);
     await count([of("alice")], 6);
     store.asked.length = 0;
     clock.nowMs -= 3_600_000;
@@ -186,7 +204,7 @@ describe("take() with a store that gates share", () => {
     "of a store that is %s goes on with what passed here, and says so once",
     async (state) => {
       const store = sharedStore();
-      const { count, warnings } = limiterWith(store.takeToken);
+      const { count, warnings } = limiterWith(store.takeTokens);
       await count([of("alice")], 2);
       store.become(state);
       expect(await count([of("alice")], 9)).toBe(3);
@@ -201,7 +219,7 @@ describe("take() with a store that gates share", () => {
 
   test("tries a lost store once a second, and warns once a minute", async () => {
     const store = sharedStore();
-    const { limiter, clock, warnings } = limiterWith(store.takeToken);
+    const { limiter, clock, warnings } = limiterWith(store.takeTokens);
     store.become("down");
     for (let seconds = 0; seconds < 60; seconds++) {
       await Promise.all([of("a"), of("b"), of("c")].map((one) => limiter.take([one])));
@@ -216,7 +234,7 @@ describe("take() with a store that gates share", () => {
 
   test("goes back to a store that answers again", async () => {
     const store = sharedStore();
-    const { count, clock } = limiterWith(store.takeToken);
+    const { count, clock } = limiterWith(store.takeTokens);
     store.become("down");
     await count([of("alice")], 5);
     store.become("up");
@@ -228,7 +246,7 @@ describe("take() with a store that gates share", () => {
 
   test("failures at one gate are felt at the next, with its own next failure", async () => {
     const store = sharedStore();
-    const [here, there] = [limiterWith(store.takeToken), limiterWith(store.takeToken)];
+    const [here, there] = [limiterWith(store.takeTokens), limiterWith(store.takeTokens)];
     for (let n = 0; n < 5; n++) here.limiter.noteFailure("10.0.0.1", FIVE);
     there.limiter.noteFailure("10.0.0.1", FIVE);
     await Bun.sleep(0); // one turn, in which the store answers
@@ -240,7 +258,7 @@ describe("take() with a store that gates share", () => {
 
   test("failures of a flood wait for the store in bounded number", () => {
     const store = sharedStore();
-    const { limiter } = limiterWith(store.takeToken);
+    const { limiter } = limiterWith(store.takeTokens);
     store.become("silent");
     for (let n = 0; n < 1_000; n++) limiter.noteFailure(`10.0.${n >> 8}.${n & 255}`, FIVE);
     expect(store.asked).toHaveLength(64);

@@ -42,9 +42,9 @@ async function gateOn(url: string, answerWithinMs = 30_000) {
   const now = () => clock.nowMs;
   const store = await openStore({ kind: "redis", url, prefix: "test:" }, { now });
   const warnings: string[] = [];
-  const { takeToken } = store;
+  const { takeTokens } = store;
   const warn = (message: string) => warnings.push(message);
-  const limiter = createLimiter({ now, warn, answerWithinMs, ...(takeToken && { takeToken }) });
+  const limiter = createLimiter({ now, warn, answerWithinMs, ...(takeTokens && { takeTokens }) });
   return { limiter, clock, warnings, [Symbol.asyncDispose]: () => store.close() };
 }
 

@@ -5,6 +5,8 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { ChainedRecord, RecordIndex, Revocation, Store } from "../../src/store/store.ts";
+import { testSightings } from "./contract-sightings.ts";
+import { testValues } from "./contract-values.ts";
 
 /** One empty place that may be opened several times, as several gates would. */
 export type StorePlace = AsyncDisposable & {
@@ -254,6 +256,8 @@ export function testStore(make: () => Promise<StorePlace>): void {
       ["a token: an earlier time counts, the end is not moved up", "token", 500, 8_000, 500, 9_000],
       ["a subject: the later time refuses more", "subject", 1_500, 8_000, 1_500, 9_000],
       ["a subject: an earlier time takes nothing back", "subject", 500, 9_500, 1_000, 9_500],
+      ["a session: the first time stays", "session", 1_500, 9_500, 1_000, 9_500],
+      ["a logout: the later time refuses more", "logout", 1_500, 8_000, 1_500, 9_000],
       ["an issuer: the later time refuses more", "issuer", 1_500, 9_000, 1_500, 9_000],
     ] as const)("renew %s", async (_, kind, atMs, untilMs, atAfter, untilAfter) => {
       await store.revoke(revocation({ kind }));
@@ -329,6 +333,15 @@ export function testStore(make: () => Promise<StorePlace>): void {
       expect(await store.revision()).toBe(await other.revision());
       expect(await store.revocations(2_000)).toEqual([revocation()]);
     });
+  });
+
+  testSightings({ store: () => store, open });
+  testValues({
+    store: () => store,
+    open,
+    at(ms) {
+      nowMs = ms;
+    },
   });
 
   test("onRevocation() tells every listener of what anybody has changed", async () => {

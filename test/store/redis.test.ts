@@ -7,11 +7,18 @@ import { describeWith } from "../support/needs.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import { eventually, faultOf, record, revocation, testStore } from "./contract.ts";
+import { sighting } from "./sighting.ts";
 
 const now = () => 2_000;
 
 function openAt(url: string, prefix = "cg:"): Promise<Store> {
   return openRedisStore({ kind: "redis", url, prefix }, { now });
+}
+
+function take(store: Store, ...wanted: readonly (readonly [string, number, number])[]) {
+  return store.takeTokens?.(
+    wanted.map(([key, limit, perMs]) => ({ key, bucket: { limit, perMs } })),
+  );
 }
 
 async function messageOf(work: Promise<unknown>): Promise<string> {
@@ -117,13 +124,16 @@ describeWith("redis-server", "Redis, one server for all", () => {
       record("a", 2, { kind: "act" }),
     ]);
     await store.revoke(revocation());
-    await store.takeToken?.("alice", { limit: 3, perMs: 60_000 }, 0);
+    await take(store, ["alice", 3, 60_000]);
+    const unusual = [{ signal: "s", policy: "p", atMs: 1_000 }];
+    await store.noteSightings([sighting("a", { kind: "session", lint: ["x"], unusual })]);
+    await store.put("k", "v", 9_000);
     const keys = (await server.ask("KEYS", "*")) as string[];
     expect(keys.filter((key) => !key.startsWith("mine:"))).toEqual([]);
     const endless = [];
     for (const key of keys) if ((await server.ask("PTTL", key)) === -1) endless.push(key);
     expect(endless.sort()).toEqual(["mine:meta", "mine:revoked", "mine:revoked:until"]);
-    expect(keys).toHaveLength(endless.length + 1 + 1 + 1 + 7 + 1);
+    expect(keys).toHaveLength(endless.length + 1 + 1 + 1 + 7 + 1 + 7 + 2);
   });
 
   test("two prefixes know nothing of each other", async () => {
@@ -174,45 +184,74 @@ describeWith("redis-server", "Redis, one server for all", () => {
     expect(await faultOf(store.revocations(2_000))).toBe("store_damaged");
   });
 
-  describe("takeToken()", () => {
+  test("sightings are kept until they expire, and as long after it as the last sweep left", async () => {
+    const store = await open();
+    const day = 24 * 3_600_000;
+    await store.noteSightings([sighting("a", { expiresAtMs: 62_000 })]);
+    expect(await server.ask("PTTL", "cg:sighting:a")).toBeWithin(7 * day, 7 * day + 60_001);
+    await store.sweepSightings(2_000 - day);
+    await store.noteSightings([sighting("a"), sighting("b", { expiresAtMs: 1_000 })]);
+    expect(await server.ask("PTTL", "cg:sighting:a")).toBeWithin(day, day + 60_001);
+    expect(await server.ask("PTTL", "cg:sighting:b")).toBeWithin(day - 1_000, day + 1);
+  });
+
+  describe("takeTokens()", () => {
+    const HOUR_MS = 3_600_000;
+
     test("gives the burst, then refuses and takes nothing", async () => {
       const store = await open();
-      const take = () => store.takeToken?.("alice", { limit: 2, perMs: 3_600_000 }, 0);
-      expect(await take()).toEqual({ allowed: true, remaining: 1, retryMs: 0 });
-      expect(await take()).toEqual({ allowed: true, remaining: 0, retryMs: 0 });
-      const refused = await take();
+      const takeOne = async () => (await take(store, ["alice", 2, HOUR_MS]))?.[0];
+      expect(await takeOne()).toEqual({ allowed: true, remaining: 1, retryMs: 0 });
+      expect(await takeOne()).toEqual({ allowed: true, remaining: 0, retryMs: 0 });
+      const refused = await takeOne();
       expect(refused).toMatchObject({ allowed: false, remaining: 0 });
-      for (let more = 0; more < 20; more++) await take();
-      expect((await take())?.retryMs).toBeLessThanOrEqual(refused?.retryMs ?? 0);
+      for (let more = 0; more < 20; more++) await takeOne();
+      expect((await takeOne())?.retryMs).toBeLessThanOrEqual(refused?.retryMs ?? 0);
       expect(refused?.retryMs).toBeGreaterThan(1_790_000);
       expect(refused?.retryMs).toBeLessThanOrEqual(1_800_000);
+    });
+
+    test("takes from all of several, or from none", async () => {
+      const store = await open();
+      const both = () => take(store, ["few", 2, HOUR_MS], ["many", 5, HOUR_MS]);
+      expect(await both()).toEqual([
+        { allowed: true, remaining: 1, retryMs: 0 },
+        { allowed: true, remaining: 4, retryMs: 0 },
+      ]);
+      await both();
+      for (let more = 0; more < 5; more++) {
+        expect(await both()).toMatchObject([
+          { allowed: false, remaining: 0 },
+          { allowed: true, remaining: 3, retryMs: 0 },
+        ]);
+      }
+      expect(await take(store, ["many", 5, HOUR_MS])).toMatchObject([{ remaining: 2 }]);
     });
 
     test("is exact for all who ask at once, by every connection", async () => {
       const [one, other] = [await open(), await open()];
       const asked = Array.from({ length: 100 }, (_, at) =>
-        (at % 2 === 0 ? one : other).takeToken?.("k", { limit: 20, perMs: 3_600_000 }, at),
+        take(at % 2 === 0 ? one : other, ["k", 20, HOUR_MS], [`k${at % 4}`, 4, HOUR_MS]),
       );
       const taken = await Promise.all(asked);
-      expect(taken.filter((answer) => answer?.allowed)).toHaveLength(20);
+      const passed = taken.filter((answers) => answers?.every(({ allowed }) => allowed));
+      expect(passed).toHaveLength(16);
     });
 
     test("allows again after the time it names", async () => {
       const store = await open();
-      const take = () => store.takeToken?.("k", { limit: 2, perMs: 400 }, 0);
-      let refused = await take();
-      while (refused?.allowed) refused = await take();
+      const takeOne = async () => (await take(store, ["k", 2, 400]))?.[0];
+      let refused = await takeOne();
+      while (refused?.allowed) refused = await takeOne();
       await Bun.sleep((refused?.retryMs ?? 0) + 1);
-      expect(await take()).toMatchObject({ allowed: true });
+      expect(await takeOne()).toMatchObject({ allowed: true });
     });
 
     test("keeps a bucket apart for each key, none longer than until it is full", async () => {
       const store = await open();
-      await store.takeToken?.("a", { limit: 1, perMs: 60_000 }, 0);
-      expect(await store.takeToken?.("b", { limit: 1, perMs: 60_000 }, 0)).toMatchObject({
-        allowed: true,
-      });
-      await store.takeToken?.("x".repeat(10_000), { limit: 1, perMs: 60_000 }, 0);
+      await take(store, ["a", 1, 60_000]);
+      expect(await take(store, ["b", 1, 60_000])).toMatchObject([{ allowed: true }]);
+      await take(store, ["x".repeat(10_000), 1, 60_000]);
       const keys = ((await server.ask("KEYS", "cg:bucket:*")) as string[]).sort();
       expect(keys).toHaveLength(3);
       for (const key of keys) {

@@ -113,7 +113,7 @@ describe("what is no store of ours is refused and left as it was:", () => {
     const database = new Database(folder.file);
     database.run("PRAGMA user_version = 99");
     database.close();
-    await refuses(folder.file, "its schema is version 99, and this claimgate knows up to 1");
+    await refuses(folder.file, "its schema is version 99, and this claimgate knows up to 2");
   });
 
   test("a newer schema that is still in the log", async () => {
@@ -124,7 +124,7 @@ describe("what is no store of ours is refused and left as it was:", () => {
     await Bun.write(copy, Bun.file(folder.file));
     await Bun.write(`${copy}-wal`, Bun.file(`${folder.file}-wal`));
     database.close();
-    expect(readFileSync(copy).readUInt32BE(60)).toBe(1);
+    expect(readFileSync(copy).readUInt32BE(60)).toBe(2);
     await refuses(copy, "its schema is version 99");
   });
 
