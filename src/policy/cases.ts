@@ -9,6 +9,7 @@ import { byteString } from "../lib/byte-string.ts";
 import { canonicalAddress } from "../lib/cidr.ts";
 import { readDevice } from "../lib/device.ts";
 import type { Claims, Inquiry, Token } from "../types.ts";
+import { openCache } from "./cache.ts";
 import { historyOfCase } from "./case-history.ts";
 import type { Leaf, Program } from "./compose.ts";
 import type { Expectation, PolicyCase } from "./definition.ts";
@@ -137,6 +138,7 @@ function questionOf(one: Case): Question {
     token: tokenOf(one, nowMs),
     inquiry,
     route: "case",
+    cache: openCache(),
     fetch: async (url, init) => {
       if (answer === undefined) throw new Error("a case has no network: give it a fetch");
       return await answer(url, init);

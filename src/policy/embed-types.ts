@@ -20,6 +20,7 @@ export function embedTypes(): string {
     );
   }
   files["claimgate/lib/cidr.ts"] = CIDR;
+  files["claimgate/policy/cache.ts"] = CACHE;
   files["globals.d.ts"] = readFileSync(join(source, "policy/policy-globals.txt"), "utf8");
   for (const path of readdirSync(typebox, { recursive: true, encoding: "utf8" }).sort()) {
     if (!path.endsWith(".d.mts")) continue;
@@ -32,4 +33,12 @@ export function embedTypes(): string {
 const CIDR = `export declare function createRangeMatcher(
   ranges: readonly string[],
 ): (canonicalIp: string) => boolean;
+`;
+
+/** What the SDK uses of `cache.ts`. */
+const CACHE = `export declare function recall(
+  key: string,
+  rule: { readonly ttlMs: number; readonly staleForMs: number },
+  load: () => unknown,
+): Promise<unknown>;
 `;

@@ -18,6 +18,7 @@ import { threw, timedOut } from "./fault.ts";
 import { freezeDeeply } from "./freeze.ts";
 import { runGuarded } from "./guard.ts";
 import { LazyInput, type Question } from "./input.ts";
+import { scopes } from "./scope.ts";
 import { NO_HEADERS, type Verdict as PolicyVerdict, readVerdict } from "./verdict.ts";
 
 /** What a route's policies come to; it has the shape of one policy's. */
@@ -201,9 +202,11 @@ class Asking {
     this.#fits[index] ??= policy.claimsSchema?.check(claims) ?? true;
     if (!this.#fits[index]) return this.#record(leaf, mismatch(policy.name));
 
-    const input = new LazyInput(this.question, leaf.options);
+    const { question, timeoutMs } = this;
+    const input = new LazyInput(question, policy.name, leaf.options);
     try {
-      const answer = policy.evaluate(input as PolicyInput<TSchema, TSchema>);
+      const scope = { policy, question, timeoutMs };
+      const answer = scopes.run(scope, policy.evaluate, input as PolicyInput<TSchema, TSchema>);
       if (!isThenable(answer)) return this.#record(leaf, readVerdict(policy.name, answer));
       this.#pending = { leaf, input, answer };
       return undefined;

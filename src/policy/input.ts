@@ -7,6 +7,7 @@
  */
 import type { TSchema } from "@sinclair/typebox";
 import type { History, Inquiry, Token } from "../types.ts";
+import type { Cache } from "./cache.ts";
 import type {
   PolicyClient,
   PolicyInput,
@@ -14,7 +15,9 @@ import type {
   PolicyToken,
   TokenHistory,
 } from "./definition.ts";
+import { fetchForPolicy } from "./fetch.ts";
 import { pastOf } from "./history.ts";
+import { scopes } from "./scope.ts";
 
 /** What one evaluation is about. */
 export type Question = {
@@ -28,6 +31,8 @@ export type Question = {
   readonly fetch?: (url: string, init?: RequestInit) => Promise<Response>;
   /** Answers instead of the environment; throws for a secret that is not set. */
   readonly secret?: (name: string) => string;
+  /** What `cached()` uses instead of the policy's own. */
+  readonly cache?: Cache;
 };
 
 /** One policy's input. Cheap to make: ten of them are made for a request that ten policies judge. */
@@ -35,13 +40,16 @@ export class LazyInput implements PolicyInput<TSchema, TSchema> {
   readonly claims: Readonly<Record<string, unknown>>;
   readonly options: unknown;
   readonly #question: Question;
+  readonly #policy: string;
   #request: PolicyRequest | undefined;
   #aborter: AbortController | undefined;
 
-  constructor(question: Question, options: unknown) {
+  /** @param policy Its name. */
+  constructor(question: Question, policy: string, options: unknown) {
     this.claims = question.token.claims;
     this.options = options;
     this.#question = question;
+    this.#policy = policy;
   }
 
   get token(): PolicyToken {
@@ -79,11 +87,15 @@ export class LazyInput implements PolicyInput<TSchema, TSchema> {
   }
 
   get fetch(): (url: string | URL, init?: RequestInit) => Promise<Response> {
-    const send = this.#question.fetch ?? fetch;
-    const { signal } = this;
-    return (url, init = {}) => {
-      const both = init.signal ? AbortSignal.any([init.signal, signal]) : signal;
-      return send(String(url), { redirect: "manual", ...init, signal: both });
+    const send = this.#question.fetch;
+    const policy = this.#policy;
+    const own = this.signal;
+    return async (url, init = {}) => {
+      // What `cached()` loads has a time of its own.
+      const limit = scopes.getStore()?.load?.signal ?? own;
+      const signal = init.signal ? AbortSignal.any([init.signal, limit]) : limit;
+      if (send === undefined) return await fetchForPolicy(policy, String(url), init, signal);
+      return await send(String(url), { redirect: "manual", ...init, signal });
     };
   }
 

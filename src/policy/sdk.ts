@@ -6,6 +6,7 @@
 import { type Static, type TObject, type TSchema, Type } from "@sinclair/typebox";
 import { createRangeMatcher } from "../lib/cidr.ts";
 import { parseDuration } from "../lib/duration.ts";
+import { recall } from "./cache.ts";
 import type {
   Allow,
   Challenge,
@@ -153,6 +154,34 @@ export function claimAt(claims: Readonly<Record<string, unknown>>, path: string)
     value = (value as Readonly<Record<string, unknown>>)[name];
   }
   return value;
+}
+
+/**
+ * Keeps what is slow to get: `load` is called for a key that is not known or older than `ttl`, once
+ * for all who wait for it. What it throws is not kept. Each policy has up to 1,000 keys of its own,
+ * over all its routes and options, until it is loaded anew; cases begin with none.
+ *
+ * ```ts
+ * const groups = await cached("groups", "5m", async () => (await fetch(url)).json());
+ * ```
+ *
+ * @param key All that the value depends on: `groups of ${token.subject}`.
+ * @param ttl A duration: `30s`, `5m`.
+ * @param load Has 10 s, and `fetch` within it, too: a value that comes after `policyTimeout` is
+ *   there for the next request. Lists and plain objects in the value are frozen.
+ * @param options `staleFor` lets a value serve so much longer where `load` fails or takes half of
+ *   `policyTimeout`; it is then asked again every 5 s at most.
+ * @returns Rejects with what `load` throws.
+ */
+export async function cached<T>(
+  key: string,
+  ttl: string,
+  load: () => T | Promise<T>,
+  options?: { staleFor?: string },
+): Promise<T> {
+  const ttlMs = milliseconds(ttl);
+  const staleForMs = options?.staleFor === undefined ? 0 : milliseconds(options.staleFor);
+  return (await recall(key, { ttlMs, staleForMs }, load)) as T;
 }
 
 /**

@@ -5,7 +5,7 @@ const { allow, challenge, claimAt, definePolicy, deny, inRange, milliseconds } =
 
 test("policies find these names and no others", () => {
   expect(Object.keys(sdk).sort()).toEqual(
-    "Type allow challenge claimAt definePolicy deny inRange milliseconds".split(" "),
+    "Type allow cached challenge claimAt definePolicy deny inRange milliseconds".split(" "),
   );
 });
 
