@@ -37,7 +37,7 @@ export async function openLedger(
   config: () => Config,
   { log, now }: Dependencies,
 ): Promise<Ledger> {
-  const store = await openStore(config().store, { now });
+  const store = await openStore(config().store, { now, whenDown: "wait" });
   try {
     const [key, tokenHash] = await Promise.all([
       openAuditKey(auditKeyFolder(config())),

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Config } from "../config/resolved.ts";
-import { openRedisStore } from "./redis.ts";
+import { openRedisStore, type StoreDependencies } from "./redis.ts";
 import { openSqliteStore } from "./sqlite.ts";
 import type { Store } from "./store.ts";
 
@@ -13,7 +13,7 @@ import type { Store } from "./store.ts";
  *
  * @throws GateError `store_unavailable`, `store_damaged`
  */
-export function openStore(config: Config["store"], deps: { now: () => number }): Promise<Store> {
+export function openStore(config: Config["store"], deps: StoreDependencies): Promise<Store> {
   return config.kind === "sqlite"
     ? openSqliteStore(config.file, deps)
     : openRedisStore(config, deps);

@@ -24,6 +24,16 @@ const UNAVAILABLE: Readonly<Record<string, string>> = {
   CROWDED: "it holds as many sessions and single values as it may",
 };
 
+/** What the operator has to mend, however long anybody waits. */
+const LASTING: ReadonlySet<string> = new Set([
+  "NOAUTH",
+  "WRONGPASS",
+  "NOPERM",
+  "MOVED",
+  "ASK",
+  "CLUSTERDOWN",
+]);
+
 const DAMAGED: Readonly<Record<string, string>> = {
   WRONGTYPE: "another program uses keys with this prefix",
   NEWER: "its schema is newer than this claimgate knows; use the newer claimgate",
@@ -40,13 +50,28 @@ export class Closed extends Error {}
 /** @param where Names the store, without a password. */
 export function redisFault(where: string, error: unknown): GateError {
   if (error instanceof GateError) return error;
-  if (error instanceof NoAnswer) return fault("store_unavailable", where, "it does not answer");
-  if (error instanceof Closed) return fault("store_unavailable", where, "it is closed");
+  if (error instanceof NoAnswer) return new Passing(where, "it does not answer");
+  if (error instanceof Closed) return new Passing(where, "it is closed");
   const text = error instanceof Error ? error.message : "";
   const word = /^(?:ERR )?([A-Z]{3,})\b/.exec(text)?.[1] ?? "";
   const damage = DAMAGED[word];
   if (damage !== undefined) return fault("store_damaged", where, damage);
-  return fault("store_unavailable", where, UNAVAILABLE[word] ?? plainReason(error, word));
+  const why = UNAVAILABLE[word];
+  if (why !== undefined && !LASTING.has(word)) return new Passing(where, why);
+  if (why === undefined && isConnectionLost(error))
+    return new Passing(where, "it cannot be reached");
+  return fault("store_unavailable", where, why ?? plainReason(error, word));
+}
+
+/** May be over without anybody's doing: a server that starts, a network that is mended. */
+class Passing extends GateError {
+  constructor(where: string, why: string) {
+    super("store_unavailable", messageOf(where, why));
+  }
+}
+
+export function isPassing(error: unknown): boolean {
+  return error instanceof Passing;
 }
 
 export function fault(
@@ -54,13 +79,25 @@ export function fault(
   where: string,
   why: string,
 ): GateError {
-  return new GateError(code, `Cannot use the store ${where}: ${why}`);
+  return new GateError(code, messageOf(where, why));
 }
 
+const messageOf = (where: string, why: string) => `Cannot use the store ${where}: ${why}`;
+
 /** Codes are Bun's or a certificate's: `ERR_REDIS_CONNECTION_CLOSED`, `DEPTH_ZERO_SELF_SIGNED_CERT`. */
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+const isAuthentication = (code: string) => /AUTHENTICATION/.test(code);
+
+function isConnectionLost(error: unknown): boolean {
+  const code = codeOf(error);
+  return /CONNECTION|TIMEOUT|ECONN/.test(code) && !isAuthentication(code);
+}
+
 function plainReason(error: unknown, word: string): string {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  if (/AUTHENTICATION/.test(code)) return "it refuses the user name or password";
-  if (/CONNECTION|TIMEOUT|ECONN/.test(code)) return "it cannot be reached";
+  const code = codeOf(error);
+  if (isAuthentication(code)) return "it refuses the user name or password";
   return `it answers with an error (${word || code || "unknown"})`;
 }

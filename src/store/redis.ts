@@ -8,9 +8,10 @@
  *
  * @module
  */
+import type { RedisClient } from "bun";
 import type { StoreConfig } from "../config/resolved.ts";
 import { countsByMoment } from "./merge.ts";
-import { fault } from "./redis-fault.ts";
+import { fault, isPassing } from "./redis-fault.ts";
 import { openLink, type RedisLink } from "./redis-link.ts";
 import {
   ANCHORS,
@@ -48,6 +49,15 @@ const MOST_LOOKED_AT = 1_000_000;
 /** Longer values are hashed, so that a key's length is bounded. */
 const LONGEST_IN_KEY = 64;
 
+export type StoreDependencies = {
+  readonly now: () => number;
+  /**
+   * What becomes of a Redis that cannot be reached just now: it is refused, or opened all the
+   * same, and found by itself once it is there. Until then all that is asked of it fails.
+   */
+  readonly whenDown?: "refuse" | "wait";
+};
+
 /** [id, [field, value, …]], in the order in which APPEND writes them. */
 type StreamEntry = readonly [id: string, fields: readonly string[]];
 
@@ -57,7 +67,7 @@ type StreamEntry = readonly [id: string, fields: readonly string[]];
  */
 export async function openRedisStore(
   { url, prefix }: RedisConfig,
-  { now }: { now: () => number },
+  { now, whenDown = "refuse" }: StoreDependencies,
 ): Promise<Store> {
   const where = nameOf(url);
   const listeners: (() => void)[] = [];
@@ -66,17 +76,24 @@ export async function openRedisStore(
   };
   let subscription: RedisLink | undefined;
   // What has cut off one connection has cut off the other, which could not tell by itself.
-  const link = openLink({ url, where, onReturn: notify, onLoss: () => subscription?.reset() });
+  const link = openLink({
+    url,
+    where,
+    prepare: (client) => refuseEviction(client, where),
+    onReturn: notify,
+    onLoss: () => subscription?.reset(),
+  });
   const run = (script: Script, ...args: (string | number)[]) =>
     // The id is for a place that turns out to be empty, each time it does.
     link.run(script, [`${prefix}meta`], [prefix, crypto.randomUUID(), ...args.map(String)]);
   try {
     await link.first;
     await run(REVISION);
-    await refuseEviction(link, where);
   } catch (error) {
-    link.close();
-    throw error;
+    if (whenDown === "refuse" || !isPassing(error)) {
+      link.close();
+      throw error;
+    }
   }
 
   /** Newest first, from the time `until` (a bound as Redis writes it), without the first `skip`. */
@@ -227,9 +244,9 @@ function subscribe(url: string, where: string, channel: string, notify: () => vo
  *
  * @throws GateError `store_unavailable`
  */
-async function refuseEviction(link: RedisLink, where: string): Promise<void> {
+async function refuseEviction(client: RedisClient, where: string): Promise<void> {
   // An access list may forbid the question; that is no reason to refuse.
-  const info = String(await link.send("INFO", ["memory"]).catch(() => ""));
+  const info = String(await client.send("INFO", ["memory"]).catch(() => ""));
   const isBounded = Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0) > 0;
   const policy = /^maxmemory_policy:([a-z-]+)/m.exec(info)?.[1] ?? "";
   if (!isBounded || !policy.startsWith("allkeys-")) return;
