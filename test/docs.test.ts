@@ -39,7 +39,7 @@ const policySamples = samplesIn("ts");
 describe("configuration samples load", () => {
   /** What stands only below a route, so that a sample with nothing else is a part of one. */
   const OF_THE_FILE = new Set(
-    "listen tls http allowPlainHttp trustedProxies policyTimeout reload log issuers routes store".split(
+    "listen tls http allowPlainHttp trustedProxies policyTimeout reload log issuers routes store session admin publicUrl".split(
       " ",
     ),
   );
@@ -67,6 +67,7 @@ describe("configuration samples load", () => {
       "tls/ca.pem": cert,
       "enc.jwk": key,
       "country.mmdb": "",
+      "secret.txt": "s3cret",
     });
   });
   afterAll(async () => folder[Symbol.asyncDispose]());

@@ -112,7 +112,8 @@ function excerptOf(lines: readonly string[], line: number, column: number): Exce
 }
 
 /** A secret may be written into the file itself, and this output ends up in build logs. */
-const SECRET_KEY = /(?:^|[\s{,-])["']?(?:\w*secret|password|token|decryptionKey)["']?\s*:/iu;
+const SECRET_KEY =
+  /(?:^|[\s{,-])["']?(?:\w*secret|password|token|decryptionKey|clientKey)["']?\s*:/iu;
 /** User and password within an address. */
 const SECRET_ADDRESS = /:\/\/[^\s/]*@/u;
 

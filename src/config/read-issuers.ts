@@ -50,6 +50,13 @@ export async function readIssuers(
   return issuers;
 }
 
+/** Whether there are entries in `issuers` that could not be read. @param file The whole of it. */
+export function hasBrokenIssuers(issuers: readonly IssuerConfig[], file: unknown): boolean {
+  const written = (file as { issuers?: unknown } | null)?.issuers;
+  if (written === undefined) return false;
+  return !Array.isArray(written) || written.length !== issuers.length;
+}
+
 async function readIssuer(
   content: IssuerContent,
   path: YamlPath,

@@ -34,7 +34,7 @@ export async function readLogin(
   refuseDevelopment(content, "login", path, reading);
   const clientAuth = clientAuthOf(login.clientAuth);
   const [clientSecret, clientKey] = await Promise.all([
-    login.clientSecret && readTrimmed(login.clientSecret, [...at, "clientSecret"], reading),
+    readClientSecret(login.clientSecret, at, reading),
     readClientKey(login, at, reading),
   ]);
   checkClientAuth(login, clientAuth, at, reading);
@@ -58,12 +58,12 @@ export async function readIntrospection(
   if (introspection === undefined) return undefined;
   const at = [...path, "introspection"];
   refuseDevelopment(content, "introspection", path, reading);
-  const { url = "", clientId, clientSecret: written } = introspection;
+  const { url = "", clientId } = introspection;
   if (introspection.url !== undefined) {
     const address = readSecureUrl(url, "url");
     if (!address.ok) reading.report.at([...at, "url"], address.error);
   }
-  const clientSecret = written && (await readTrimmed(written, [...at, "clientSecret"], reading));
+  const clientSecret = await readClientSecret(introspection.clientSecret, at, reading);
   return {
     url,
     clientId: readClientId(clientId, at, reading),
@@ -175,11 +175,12 @@ function readScopes(
   return [...new Set(["openid", ...scopes])];
 }
 
-/** A file's last line end is no part of a secret. */
-async function readTrimmed(
-  written: string,
+/** A file's last line end is no part of it. */
+async function readClientSecret(
+  written: string | undefined,
   path: YamlPath,
   reading: Reading,
 ): Promise<string | undefined> {
-  return (await readSecret(written, path, reading))?.trim();
+  if (written === undefined) return undefined;
+  return (await readSecret(written, [...path, "clientSecret"], reading))?.trim();
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { suggest } from "../lib/suggest.ts";
+import { hasBrokenIssuers } from "./read-issuers.ts";
 import type { Reading } from "./report.ts";
 import type { IssuerConfig, RouteConfig, YamlPath } from "./resolved.ts";
 import type { RouteContent } from "./schema.ts";
@@ -38,7 +39,7 @@ export function readRouteLogin(
   const issuer = issuers.find(({ name }) => name === written);
   const names = issuers.filter(({ login }) => login !== undefined).map(({ name }) => name);
   if (issuer === undefined) {
-    if (isIncomplete(issuers, source.value)) return undefined;
+    if (hasBrokenIssuers(issuers, source.value)) return undefined;
     const meant = suggest(written, names);
     report.at(at, {
       code: "issuer_unknown",
@@ -118,21 +119,12 @@ function switchOf(
   return written === "true" || written === "false" ? written === "true" : written;
 }
 
-/** Whether there are entries in `issuers` that could not be read. */
-function isIncomplete(issuers: readonly IssuerConfig[], file: unknown): boolean {
-  const written = (file as { issuers?: unknown } | null)?.issuers;
-  return Array.isArray(written) ? written.length !== issuers.length : written !== undefined;
-}
-
 /** Whether an issuer has a `login` that did not fit. */
 function isAnyLoginUnread(file: unknown): boolean {
   const written = (file as { issuers?: unknown } | null)?.issuers;
   if (!Array.isArray(written)) return true;
-  return written.some(
-    (issuer) =>
-      typeof issuer === "object" &&
-      issuer !== null &&
-      "login" in issuer &&
-      (typeof issuer.login !== "object" || issuer.login === null),
-  );
+  return written.some((issuer: { login?: unknown } | null) => {
+    const login = issuer?.login;
+    return login !== undefined && (typeof login !== "object" || login === null);
+  });
 }

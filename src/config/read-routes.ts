@@ -8,6 +8,7 @@ import { readDurationMs } from "./quantity.ts";
 import { readAssertion } from "./read-assertion.ts";
 import { readCredentials } from "./read-credentials.ts";
 import { readIdentityHeaders, readRequestHeaders, readResponseHeaders } from "./read-headers.ts";
+import { hasBrokenIssuers } from "./read-issuers.ts";
 import { readRateLimit } from "./read-limits.ts";
 import { readMatch, readPrefixes, refuseAlike } from "./read-match.ts";
 import { readPolicies } from "./read-policies.ts";
@@ -180,7 +181,7 @@ function readIssuerNames(
   const at = [...path, "issuers"];
   const names = issuers.map(({ name }) => name);
   // A broken entry of `issuers` is reported where it stands, not at each route.
-  const areComplete = !isBroken(issuers, source.value);
+  const areComplete = !hasBrokenIssuers(issuers, source.value);
   const { issuers: written } = content;
   if (written === undefined) {
     const [only, second] = names;
@@ -232,11 +233,4 @@ function readIssuerNames(
     found.push(issuer);
   }
   return [...new Set(found.map(({ name }) => name))];
-}
-
-/** Whether there are entries in `issuers` that could not be read. */
-function isBroken(issuers: readonly IssuerConfig[], file: unknown): boolean {
-  const written = (file as { issuers?: unknown } | null)?.issuers;
-  if (written === undefined) return false;
-  return !Array.isArray(written) || written.length !== issuers.length;
 }

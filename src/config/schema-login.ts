@@ -95,6 +95,7 @@ export const SessionSchema = Type.Object(
       Type.Union([Secret(), Type.Array(Secret())], {
         description:
           "What stored tokens and cookies are protected with, best as file:PATH or from a variable. Of a list the first writes and all read. Made by itself beside a SQLite store; needed with Redis.",
+        writeOnly: true,
       }),
     ),
   },

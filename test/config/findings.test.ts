@@ -9,7 +9,7 @@ const MISTAKEN = `listen: 0.0.0.0:8080
 allowPlainHtpp: true
 policyTimeout: 11s
 http: { maxBodySize: 10 MB, idleTimeout: 10m }
-session: { idle: 1h }
+session: { idle: 100d }
 issuers:
   - name: okta
     issuer: http://acme.okta.com
@@ -56,7 +56,7 @@ describe("findings", () => {
       "3:16 value_out_of_range",
       "4:22 value_invalid",
       "4:42 value_out_of_range",
-      "5:1 key_not_supported",
+      "5:18 value_out_of_range",
       "8:13 url_plain",
       "9:16 list_empty",
       "10:25 algorithm_refused",
@@ -74,7 +74,7 @@ describe("findings", () => {
       "24:37 path_invalid",
       "25:15 url_invalid",
       "28:5 route_public_guarded",
-      "29:5 key_not_supported",
+      "29:5 route_public_guarded",
       "30:37 header_duplicate",
       "31:14 type_wrong",
       "32:5 route_unguarded",

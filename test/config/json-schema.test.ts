@@ -14,11 +14,15 @@ type Schema = {
 // Written out: a key lost from the schema must fail here.
 const TOP_KEYS =
   `$schema listen publicUrl tls http allowPlainHttp trustedProxies policies policyTimeout
-  reload geo issuers routes store revocation audit limits workers log`.split(/\s+/);
+  reload geo issuers routes store revocation session ledger audit limits admin pages workers log`.split(
+    /\s+/,
+  );
 const ISSUER_KEYS = `name issuer audiences jwksUri jwks publicKey keys algorithms tokenTypes
-  clockTolerance maxLifetime requiredClaims decryptionKey claims development`.split(/\s+/);
-const ROUTE_KEYS = `name match upstream stripPrefix addPrefix issuers credentials policies
-  anyAuthenticated public identityHeaders forwardToken requestHeaders responseHeaders preserveHost
+  clockTolerance maxLifetime requiredClaims decryptionKey claims development login introspection`.split(
+  /\s+/,
+);
+const ROUTE_KEYS = `name match upstream stripPrefix addPrefix issuers credentials login crossSite
+  policies anyAuthenticated public identityHeaders forwardToken assertion requestHeaders responseHeaders preserveHost
   timeout ambiguousPaths rateLimit streams`.split(/\s+/);
 
 /** As a file holds it. */

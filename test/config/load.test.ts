@@ -52,6 +52,7 @@ routes:
           match: { path: "/*" },
           upstreams: [{ kind: "http", origin: "http://127.0.0.1:9000" }],
           issuers: ["okta"],
+          crossSite: "refuse",
           credentials: [{ kind: "authorization" }],
           policies: [
             {
@@ -78,6 +79,9 @@ routes:
       revocation: { maxStalenessMs: 30_000, onStoreLoss: "refuse" },
       audit: { claims: "declared", query: [], retainMs: 7_776_000_000 },
       limits: { address: { limit: 600, perMs: 60_000, of: "failures" } },
+      session: { idleMs: 3_600_000, lifetimeMs: 43_200_000, refreshMs: 300_000, secrets: [] },
+      ledger: { retainMs: 604_800_000 },
+      admin: { listen: { kind: "unix", path: join(folder, "claimgate.sock") } },
       log: { level: "info" },
     });
   });
@@ -116,16 +120,26 @@ issuers:
     maxLifetime: 1h
     requiredClaims: []
     claims: { roles: realm_access.roles }
+  - name: okta
+    issuer: https://acme.okta.com
+    login: { clientId: gate, clientSecret: s3cret, clientAuth: post, scopes: [profile], userinfo: true }
+  - name: opaque
+    issuer: https://opaque.acme.dev
+    audiences: [a]
+    introspection: { url: https://opaque.acme.dev/ask, clientId: gate, clientSecret: file:c.pem, cache: 0s }
 routes:
   - name: orders
     match: { host: "*.Acme.dev", path: /orders/*, methods: [get, POST] }
     upstream: [https://A.acme.dev:443, "unix:/run/app.sock"]
     stripPrefix: /orders
-    issuers: [own]
-    credentials: [header, { header: X-Token }, { cookie: access }, { query: access_token }]
+    issuers: [own, okta]
+    credentials: [header, { header: X-Token }, { cookie: access }, { query: access_token }, session]
+    login: okta
+    crossSite: allow
     anyAuthenticated: true
     identityHeaders: { X-User: sub }
     forwardToken: true
+    assertion: { header: X-Assertion, audience: orders, lifetime: 30s, claims: [sub, roles] }
     requestHeaders: { set: { X-A: "" }, remove: [X-B] }
     responseHeaders: { set: { X-C: c }, remove: [Server] }
     preserveHost: true
@@ -137,6 +151,10 @@ store: sqlite:state.db
 revocation: { maxStaleness: 2s, onStoreLoss: serve }
 audit: { claims: [sub, roles], query: [page], retain: 7d, file: audit.jsonl }
 limits: { address: { limit: 20, per: 5m, of: failures } }
+session: { idle: 10m, lifetime: 8h, refresh: 1m, secret: [first, file:k.pem] }
+ledger: { retain: 1d }
+admin: { listen: 127.0.0.1:9901, token: t0ken }
+pages: { name: " Acme ", colour: "#0A7" }
 log: { level: debug }
 `,
       { files },
@@ -171,9 +189,41 @@ log: { level: debug }
         file: join(config.folder, "audit.jsonl"),
       },
       limits: { address: { limit: 20, perMs: 300_000, of: "failures" } },
+      session: {
+        idleMs: 600_000,
+        lifetimeMs: 28_800_000,
+        refreshMs: 60_000,
+        secrets: ["first", "k"],
+      },
+      ledger: { retainMs: 86_400_000 },
+      admin: { listen: { kind: "tcp", hostname: "127.0.0.1", port: 9901 }, token: "t0ken" },
+      brand: { name: "Acme", colour: "#0a7" },
       log: { level: "debug" },
     });
-    expect(config.issuers).toEqual([
+    const [own, ...others] = config.issuers;
+    expect(others).toMatchObject([
+      {
+        name: "okta",
+        audiences: [],
+        login: {
+          clientId: "gate",
+          clientSecret: "s3cret",
+          clientAuth: "post",
+          scopes: ["openid", "profile"],
+          userinfo: true,
+        },
+      },
+      {
+        name: "opaque",
+        introspection: {
+          url: "https://opaque.acme.dev/ask",
+          clientId: "gate",
+          clientSecret: "c",
+          cacheMs: 0,
+        },
+      },
+    ]);
+    expect([own]).toEqual([
       {
         name: "own",
         issuer: "anything",
@@ -198,16 +248,25 @@ log: { level: debug }
           { kind: "unix", socket: "/run/app.sock" },
         ],
         stripPrefix: "/orders",
-        issuers: ["own"],
+        issuers: ["own", "okta"],
+        login: { issuer: "okta" },
+        crossSite: "allow",
         credentials: [
           { kind: "authorization" },
           { kind: "header", name: "X-Token" },
           { kind: "cookie", name: "access" },
           { kind: "query", name: "access_token" },
+          { kind: "session" },
         ],
         anyAuthenticated: true,
         identityHeaders: { "X-User": "sub" },
         forwardToken: true,
+        assertion: {
+          header: "X-Assertion",
+          audience: "orders",
+          lifetimeMs: 30_000,
+          claims: ["sub", "roles"],
+        },
         requestHeaders: { set: { "X-A": "" }, remove: ["X-B"] },
         responseHeaders: { set: { "X-C": "c" }, remove: ["Server"] },
         preserveHost: true,

@@ -95,10 +95,6 @@ describe("top level", () => {
     expect(await top(line, { files: PEMS })).toEqual([place]);
   });
 
-  test.each("session ledger admin".split(" "))("%s is not supported yet", async (key) => {
-    expect(await top(`${key}: {}`)).toEqual(["1:1 key_not_supported"]);
-  });
-
   test("publicUrl may be plain on loopback", async () => {
     expect(await top("publicUrl: http://localhost:8080")).toEqual([]);
   });
@@ -107,8 +103,6 @@ describe("top level", () => {
 describe("issuers", () => {
   test.each([
     [`${OKTA}issuer_: x`, "5:5 key_unknown"],
-    [`${OKTA}login: {}`, "5:5 key_not_supported"],
-    [`${OKTA}introspection: {}`, "5:5 key_not_supported"],
     ["name: a b\nissuer: https://a.dev\naudiences: [a]", "2:11 name_invalid"],
     ["name: ../x\nissuer: https://a.dev\naudiences: [a]", "2:11 name_invalid"],
     ["issuer: https://a.dev\naudiences: [a]", "2:5 key_missing"],
@@ -231,7 +225,6 @@ describe("routes", () => {
     [`${GUARDED}timeout: 61m`, "5:14 value_out_of_range"],
     [`${GUARDED}ambiguousPaths: yes`, "5:21 type_wrong"],
     [`${GUARDED}credentials: []`, "5:18 list_empty"],
-    [`${GUARDED}credentials: [session]`, "5:19 key_not_supported"],
     [`${GUARDED}credentials: [body]`, "5:19 value_invalid"],
     [`${GUARDED}credentials: [{}]`, "5:19 value_invalid"],
     [`${GUARDED}credentials: [{ header: X-A, query: b }]`, "5:19 value_invalid"],
@@ -246,10 +239,6 @@ describe("routes", () => {
     [`${GUARDED}credentials: [{ query: "" }]`, "5:19 credential_name_invalid"],
   ])("%j: %s", async (keys, place) => {
     expect(await route(keys)).toEqual([place]);
-  });
-
-  test.each("login assertion crossSite".split(" "))("%s is not supported yet", async (key) => {
-    expect(await route(`${GUARDED}${key}: x`)).toEqual(["5:5 key_not_supported"]);
   });
 
   test.each([
