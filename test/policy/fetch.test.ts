@@ -144,7 +144,19 @@ describe("fetchForPolicy()", () => {
     release.resolve();
   });
 
-  test("32 of one policy and 64 of all are under way at once, the others wait", async () => {
+  test("32 of one policy are under way at once, the others wait", async () => {
+    release = Promise.withResolvers();
+    inside = mostInside = 0;
+    const asking = Array.from({ length: 40 }, () => ask("/held"));
+    while (inside < 32) await Bun.sleep(1);
+    // What comes now of another policy is inside before any more of the first could be.
+    expect((await ask("/echo", {}, never, "two")).ok).toBe(true);
+    expect(mostInside).toBe(32);
+    release.resolve();
+    expect(await Promise.all(asking)).toHaveLength(40);
+  });
+
+  test("64 of all are under way at once, the others wait", async () => {
     release = Promise.withResolvers();
     inside = mostInside = 0;
     const policies = ["a", "a", "b", "b", "c", "d"];
