@@ -26,7 +26,10 @@ export type Audit = {
   room(client: Pick<Request, "signal">, limitMs: number): Promise<boolean> | undefined;
   /** Resolves when everything recorded before is in the store; waits as long as that takes. */
   flush(): Promise<void>;
-  /** Writes what is left, for up to `closeMs`, 5 s; what then remains is lost, and told. */
+  /**
+   * Writes what is left, for up to `closeMs`, 5 s. What then remains is told; it goes to the file,
+   * if there is one, and is lost if not.
+   */
   close(): Promise<void>;
 };
 
@@ -230,8 +233,11 @@ export function openAudit(deps: AuditDeps): Audit {
     endWaiting(false);
     if (!isDone) {
       const lost = waiting.length + underWay;
+      // Those under way are in the file already.
+      file.write(waiting.map((entry) => `${chain.link(entry).body}\n`).join(""));
       waiting = [];
-      onLoss(`${lost} audit records are lost: the store did not take them before the end`);
+      const kept = deps.config().file === undefined ? "lost" : "in the audit file alone";
+      onLoss(`${lost} audit records are ${kept}: the store did not take them before the end`);
     }
     await withinTime(file.close(), closeMs);
   }

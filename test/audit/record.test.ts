@@ -222,6 +222,20 @@ describe("openAudit()", () => {
     ]);
   });
 
+  test("keeps in the file what the store did not take before the end", async () => {
+    await using folder = await tempFolder();
+    const file = join(folder.path, "audit.jsonl");
+    const { store, audit, losses } = openFixture(file, 10);
+    store.mode = "is gone";
+    for (const entry of entries(1_200)) audit.record(entry);
+    await audit.close();
+    expect(losses).toEqual([
+      "1200 audit records are in the audit file alone: the store did not take them before the end",
+    ]);
+    const lines = (await Bun.file(file).text()).trimEnd().split("\n");
+    expect(lines.map((line) => JSON.parse(line))).toEqual(entries(1_200));
+  });
+
   test("writes the same lines to the file", async () => {
     await using folder = await tempFolder();
     const file = join(folder.path, "audit.jsonl");
