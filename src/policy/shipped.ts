@@ -11,6 +11,7 @@ import requireClaim from "../../policies/require-claim.ts";
 import requireRoles from "../../policies/require-roles.ts";
 import requireScopes from "../../policies/require-scopes.ts";
 import tokenAge from "../../policies/token-age.ts";
+import unusualActivity from "../../policies/unusual-activity.ts";
 import { embedShipped } from "./embed-shipped.ts" with { type: "macro" };
 
 // A macro sees literals only.
@@ -23,6 +24,7 @@ const sources: Readonly<Record<string, string>> = embedShipped([
   "require-roles",
   "require-scopes",
   "token-age",
+  "unusual-activity",
 ]);
 
 const definitions: Readonly<Record<string, unknown>> = {
@@ -34,6 +36,7 @@ const definitions: Readonly<Record<string, unknown>> = {
   "require-roles": requireRoles,
   "require-scopes": requireScopes,
   "token-age": tokenAge,
+  "unusual-activity": unusualActivity,
 };
 
 export type ShippedPolicy = {

@@ -10,7 +10,7 @@ import { loaded, placeOf, policyFolder, ref } from "../policy/policy-folder.ts";
 
 const SOURCES = join(import.meta.dir, "../../policies");
 const NAMES =
-  "client-network country device office-hours require-claim require-roles require-scopes token-age".split(
+  "client-network country device office-hours require-claim require-roles require-scopes token-age unusual-activity".split(
     " ",
   );
 const set = await loaded("/nowhere/policies");
@@ -22,7 +22,8 @@ function problems(name: string, options?: unknown): string[] {
 
 describe("shipped policies", () => {
   test("are these, each embedded with its text", async () => {
-    expect((await readdir(SOURCES)).sort()).toEqual(NAMES.map((name) => `${name}.ts`));
+    const policies = (await readdir(SOURCES)).filter((name) => !name.startsWith("_"));
+    expect(policies.sort()).toEqual(NAMES.map((name) => `${name}.ts`));
     expect(shippedPolicies.map(({ name }) => name)).toEqual(NAMES);
     for (const { name, text } of shippedPolicies) {
       expect(text).toBe(await readFile(join(SOURCES, `${name}.ts`), "utf8"));
@@ -46,6 +47,10 @@ describe("shipped policies", () => {
     await using folder = await policyFolder();
     await using state = await policyFolder();
     for (const { name, text } of shippedPolicies) await folder.write({ [`${name}.ts`]: text });
+    for (const name of await readdir(SOURCES)) {
+      const text = await readFile(join(SOURCES, name), "utf8");
+      if (name.startsWith("_")) await folder.write({ [name]: text });
+    }
     expect(await typecheckPolicies(folder.path, state.path)).toEqual([]);
     const copied = await loaded(folder.path);
     expect([...copied.policies.values()].some(({ shipped }) => shipped)).toBe(false);
@@ -62,8 +67,9 @@ describe("shipped policies", () => {
     }
   });
 
-  test("only office-hours works without options", () => {
-    expect(NAMES.filter((name) => problems(name).length === 0)).toEqual(["office-hours"]);
+  test("two work without options", () => {
+    const working = NAMES.filter((name) => problems(name).length === 0);
+    expect(working).toEqual(["office-hours", "unusual-activity"]);
   });
 
   test.each([
@@ -93,6 +99,14 @@ describe("shipped policies", () => {
     ["token-age", { maxAge: "15" }],
     ["token-age", { maxAge: 900 }],
     ["device", { mobile: "yes" }],
+    ["unusual-activity", { atMost: "ban" }],
+    ["unusual-activity", { threshold: 0 }],
+    ["unusual-activity", { signInWithin: "soon" }],
+    ["unusual-activity", { travel: { action: "shout" } }],
+    ["unusual-activity", { travel: { fasterThanKmh: 0 } }],
+    ["unusual-activity", { travel: { fasterThan: 900 } }],
+    ["unusual-activity", { newDevice: { weight: -1 } }],
+    ["unusual-activity", { burst: { times: 1.5 } }],
   ])("%s refuses the options %p", (name, options) => {
     expect(problems(name, options)).not.toEqual([]);
   });
