@@ -6,6 +6,7 @@
 import type { CredentialPlace } from "../../config/resolved.ts";
 import { GateError } from "../../errors.ts";
 import { canonicalAddress } from "../../lib/cidr.ts";
+import { err, ok, type Result } from "../../result.ts";
 
 export type RequestFlags = {
   readonly url?: string;
@@ -31,23 +32,32 @@ export type MadeUpRequest = {
 const METHOD = /^[A-Za-z][A-Za-z-]{0,31}$/;
 /** ISO 8601 with a zone: a wall clock alone would mean another moment on another machine. */
 const TIME = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/;
-const FROM_HERE = "127.0.0.1";
+export const FROM_HERE = "127.0.0.1";
 
 /** @throws GateError `usage_wrong`; it never quotes a header's value or a query. */
 export function readRequest(flags: RequestFlags, nowMs: number): MadeUpRequest {
-  const url = readUrl(flags.url ?? "");
   const { method = "GET", at, ip = FROM_HERE } = flags;
-  if (!METHOD.test(method)) throw usage("--method takes a method, like POST");
-  const headers = readHeaders(flags.header ?? []);
+  return madeUpRequest({
+    url: flag("--url", readUrl(flags.url ?? "")),
+    method: flag("--method", readMethod(method)),
+    headers: readHeaders(flags.header ?? []),
+    address: flag("--ip", readAddress(ip)),
+    nowMs: at === undefined ? nowMs : flag("--at", readTime(at)),
+  });
+}
+
+/** @param parts `headers` gets a Host where it has none. */
+export function madeUpRequest(parts: {
+  readonly url: URL;
+  readonly method: string;
+  readonly headers: Headers;
+  readonly address: string | null;
+  readonly nowMs: number;
+}): MadeUpRequest {
+  const { url, headers, ...rest } = parts;
   if (!headers.has("host")) headers.set("host", url.host);
-  return {
-    method: method.toUpperCase(),
-    url: url.href,
-    headers,
-    address: readAddress(ip),
-    scheme: url.protocol === "https:" ? "https" : "http",
-    nowMs: at === undefined ? nowMs : readTime(at),
-  };
+  const scheme = url.protocol === "https:" ? "https" : "http";
+  return { ...rest, url: url.href, headers, scheme };
 }
 
 /** @returns The request with the credential in that place, besides what is there already. */
@@ -89,17 +99,36 @@ export function placeWord(place: CredentialPlace): string {
   return "name" in place ? `${place.kind} ${place.name}` : place.kind;
 }
 
-function readUrl(written: string): URL {
+/** @returns The error says what it takes, and quotes nothing. */
+export function readUrl(written: string): Result<URL, string> {
   // As curl does it: what has no scheme is http.
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(written) ? written : `http://${written}`);
   if (url === null || !/^https?:$/.test(url.protocol) || /^[/?#]/.test(written)) {
-    throw usage("--url takes a whole address, like https://app.acme.dev/orders/1");
+    return err("takes a whole address, like https://app.acme.dev/orders/1");
   }
   if (url.username !== "" || url.password !== "") {
-    throw usage("--url has a user name in it: no gate would see that");
+    return err("has a user name in it: no gate would see that");
   }
   url.hash = "";
-  return url;
+  return ok(url);
+}
+
+/** @returns In upper case. */
+export function readMethod(written: string): Result<string, string> {
+  return METHOD.test(written) ? ok(written.toUpperCase()) : err("takes a method, like POST");
+}
+
+/** @returns Canonical; `null` for `unix`. */
+export function readAddress(ip: string): Result<string | null, string> {
+  const address = ip === "unix" ? null : canonicalAddress(ip);
+  return address === undefined ? err("takes an address, like 10.0.0.7") : ok(address);
+}
+
+/** @returns Milliseconds since 1970. */
+export function readTime(at: string): Result<number, string> {
+  const ms = TIME.test(at) ? Date.parse(at) : Number.NaN;
+  if (!Number.isNaN(ms)) return ok(ms);
+  return err("takes a time with its zone, like 2026-01-05T10:00:00Z");
 }
 
 function readHeaders(written: readonly string[]): Headers {
@@ -117,17 +146,9 @@ function readHeaders(written: readonly string[]): Headers {
   return headers;
 }
 
-function readAddress(ip: string): string | null {
-  if (ip === "unix") return null;
-  const address = canonicalAddress(ip);
-  if (address === undefined) throw usage("--ip takes an address, like 10.0.0.7");
-  return address;
-}
-
-function readTime(at: string): number {
-  const ms = TIME.test(at) ? Date.parse(at) : Number.NaN;
-  if (!Number.isNaN(ms)) return ms;
-  throw usage("--at takes a time with its zone, like 2026-01-05T10:00:00Z");
+function flag<T>(name: string, read: Result<T, string>): T {
+  if (read.ok) return read.value;
+  throw usage(`${name} ${read.error}`);
 }
 
 function usage(message: string): GateError {
