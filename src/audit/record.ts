@@ -24,6 +24,8 @@ export type Audit = {
    *   nothing of it is kept, for strangers can make requests without end.
    */
   room(client: Pick<Request, "signal">, limitMs: number): Promise<boolean> | undefined;
+  /** How many records are not in the store yet. */
+  backlog(): number;
   /** Resolves when everything recorded before is in the store; waits as long as that takes. */
   flush(): Promise<void>;
   /**
@@ -247,6 +249,7 @@ export function openAudit(deps: AuditDeps): Audit {
     room(client, limitMs) {
       return hasRoom() || ending === "closed" ? undefined : waitForRoom(client.signal, limitMs);
     },
+    backlog: () => waiting.length + underWay,
     flush,
     close,
   };

@@ -22,6 +22,8 @@ export type LiveStreams = {
    * @returns To be called when it has ended by itself; `undefined` when there are too many.
    */
   watch(opened: Opened, end: (reason: string) => void): (() => void) | undefined;
+  /** How many are open. */
+  count(): number;
   /** Looks no more; what is open stays open. */
   stop(): void;
 };
@@ -166,6 +168,7 @@ export function openStreams(deps: StreamDependencies): LiveStreams {
 
   return {
     watch,
+    count: () => open.size,
     stop() {
       isStopped = true;
       clearTimeout(timer);
