@@ -26,6 +26,15 @@ export type Token = {
   readonly digest?: string;
   /** Of a browser's session: its public id, never the cookie. Absent for a bearer token. */
   readonly session?: string;
+  /** Absent for one that was made up to try rules on. */
+  readonly signedBy?: SigningKey;
+};
+
+/** What the ledger wants to know of the key that has signed a token. */
+export type SigningKey = {
+  readonly kid?: string;
+  /** The length of an RSA modulus. */
+  readonly rsaBits?: number;
 };
 
 /** One address, device or route that a token was seen with. */

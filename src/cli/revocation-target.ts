@@ -8,9 +8,10 @@ import type { IssuerConfig } from "../config/resolved.ts";
 import { GateError } from "../errors.ts";
 import { LONGEST_TOKEN } from "../identity/compact.ts";
 import { digestToken } from "../identity/token-digest.ts";
-import { LONGEST_VALUE, type Target } from "../ledger/revocation.ts";
+import { LONGEST_VALUE, logoutValue, type Target } from "../ledger/revocation.ts";
 import { isTokenHash, type TokenHash } from "../ledger/token-hash.ts";
 import { suggest } from "../lib/suggest.ts";
+import type { Store } from "../store/store.ts";
 
 export type TargetFlags = {
   readonly jti?: string;
@@ -26,7 +27,7 @@ export function addTargetOptions(command: Command): Command {
   return command
     .option("--jti <id>", "the token with this jti")
     .option("--subject <sub>", "all tokens of this subject that were issued until now")
-    .option("--session <id>", "a session (not in this version)")
+    .option("--session <id>", "this browser's session, by the id that tokens and the audit show")
     .option("--token <token>", "this token, or the id that the audit shows; - reads it from stdin")
     .option("--issuer <name>", "whose jti or subject; alone, all that it issued until now");
 }
@@ -41,11 +42,16 @@ export function checkTargetFlags(flags: TargetFlags): void {
   if (given.length > 1) {
     throw usage(`--${given.join(" and --")} exclude each other: name one thing at a time`);
   }
-  if (flags.session !== undefined) {
-    throw usage("there are no sessions in this version: use --token, --jti or --subject");
+  if (flags.session !== undefined && !isTokenHash(flags.session)) {
+    // Never quoted: it may be the cookie.
+    throw usage("--session takes the id that claimgate tokens shows, 22 characters; no cookie");
+  }
+  if (flags.session !== undefined && flags.issuer !== undefined) {
+    throw usage("--session needs no --issuer: its id says it all");
   }
   if (given.length === 0 && flags.issuer === undefined) {
-    throw usage("name what is meant: --jti, --subject or --token, or an issuer with --issuer");
+    const all = "--jti, --subject, --session or --token";
+    throw usage(`name what is meant: ${all}, or an issuer with --issuer`);
   }
   for (const name of ["jti", "subject"] as const) {
     const value = flags[name];
@@ -65,7 +71,8 @@ export async function readTarget(
   issuers: readonly IssuerConfig[],
   tokenHash: Pick<TokenHash, "ofDigest">,
 ): Promise<Target> {
-  const { jti, subject, token } = flags;
+  const { jti, subject, session, token } = flags;
+  if (session !== undefined) return { kind: "session", id: session };
   if (token !== undefined) {
     if (flags.issuer !== undefined) findIssuer(flags.issuer, issuers);
     return tokenTarget(token === "-" ? await readStdin() : token, tokenHash);
@@ -84,6 +91,7 @@ export function issuerWord(issuer: string, issuers: readonly IssuerConfig[]): st
 /** @returns `subject alice of okta`; a token by its public id. */
 export function targetWord(target: Target, issuers: readonly IssuerConfig[]): string {
   if (target.kind === "token") return `token ${target.hash}`;
+  if (target.kind === "session") return `session ${target.id}`;
   const issuer = issuerWord(target.issuer, issuers);
   switch (target.kind) {
     case "jti":
@@ -92,7 +100,27 @@ export function targetWord(target: Target, issuers: readonly IssuerConfig[]): st
       return `subject ${target.subject} of ${issuer}`;
     case "issuer":
       return `issuer ${issuer}`;
+    case "logout":
+      return `logout ${logoutValue(target)} of ${issuer}`;
   }
+}
+
+/**
+ * For those who have mistyped an id: anything of that form is accepted, since what was not seen
+ * yet, or by another gate, is revoked as well.
+ *
+ * @returns One line, or nothing where it is known, or where nobody could know.
+ */
+export async function unseenNote(
+  target: Target,
+  store: Pick<Store, "sightings">,
+): Promise<string | undefined> {
+  if (target.kind !== "session" && target.kind !== "token") return undefined;
+  if (target.expiresAt !== undefined) return undefined; // the token itself was given
+  const id = target.kind === "session" ? target.id : target.hash;
+  const [seen] = await store.sightings({ id, kind: target.kind, limit: 1 });
+  if (seen !== undefined) return undefined;
+  return `no ${target.kind} with the id ${id} has been seen here: see that it is the right one (claimgate tokens lists them)`;
 }
 
 /** Neither the signature nor the time is looked at: what cannot be verified can be revoked. */
@@ -131,7 +159,7 @@ function chooseIssuer(written: string | undefined, issuers: readonly IssuerConfi
 }
 
 /** By its name or by its `iss`. */
-function findIssuer(written: string, issuers: readonly IssuerConfig[]): string {
+export function findIssuer(written: string, issuers: readonly IssuerConfig[]): string {
   const found =
     issuers.find(({ name }) => name === written) ??
     issuers.find(({ issuer }) => issuer === written);

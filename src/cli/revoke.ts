@@ -1,6 +1,6 @@
 /**
- * `claimgate revoke`: from now on the gate refuses a token, a subject or an issuer. The gates
- * of the same store notice within a second.
+ * `claimgate revoke`: from now on the gate refuses a token, a session, a subject or an issuer.
+ * The gates of the same store notice within a second.
  *
  * @module
  */
@@ -15,6 +15,7 @@ import {
   readTarget,
   type TargetFlags,
   targetWord,
+  unseenNote,
 } from "./revocation-target.ts";
 
 type RevokeFlags = TargetFlags & { readonly reason?: string; readonly config: string };
@@ -24,7 +25,7 @@ const LONGEST_REASON = 500;
 export function revokeCommand(program: Command): void {
   const command = program
     .command("revoke")
-    .description("Refuse a token, a subject or an issuer from now on");
+    .description("Refuse a token, a session, a subject or an issuer from now on");
   addTargetOptions(command)
     .option("--reason <text>", "why; the audit and claimgate tokens --revoked show it")
     .option("--config <file>", "configuration file", "claimgate.yaml")
@@ -52,7 +53,9 @@ async function revoke(flags: RevokeFlags): Promise<void> {
     const { config, store, tokenHash } = ledger;
     const target = await readTarget(flags, config.issuers, tokenHash);
     const nowMs = Date.now();
-    const circumstances = { issuers: config.issuers, reason, author: "cli", nowMs };
+    const { issuers, session } = config;
+    const sessionLifetimeMs = session.lifetimeMs;
+    const circumstances = { issuers, reason, author: "cli", nowMs, sessionLifetimeMs };
     const revocation = revocationOf(target, circumstances);
     const word = targetWord(target, config.issuers);
     const known = await store.revocations(nowMs);
@@ -61,6 +64,8 @@ async function revoke(flags: RevokeFlags): Promise<void> {
     await store.revoke(revocation);
     const until = new Date(revocation.untilMs).toISOString();
     process.stdout.write(`revoked ${visible(word)}, kept until ${until}\n`);
+    const note = await unseenNote(target, store);
+    if (note !== undefined) process.stderr.write(`claimgate: ${note}\n`);
     await recordAct(ledger, { act: "revoke", target: word, ...(reason !== "" && { reason }) });
   });
 }

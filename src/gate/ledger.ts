@@ -51,6 +51,7 @@ export async function openLedger(
       log,
     });
     const issuers = () => config().issuers;
+    const sessionLifetimeMs = () => config().session.lifetimeMs;
     const audit = openAudit({
       store,
       key,
@@ -67,7 +68,14 @@ export async function openLedger(
     });
     return {
       revocations,
-      policyRevocations: createPolicyRevocations({ revocations, tokenHash, issuers, log, now }),
+      policyRevocations: createPolicyRevocations({
+        revocations,
+        tokenHash,
+        issuers,
+        sessionLifetimeMs,
+        log,
+        now,
+      }),
       tokenHash,
       limiter,
       audit,

@@ -7,7 +7,7 @@
  */
 import type { IssuerConfig } from "../config/resolved.ts";
 import { type Ok, ok, type Result } from "../result.ts";
-import type { Refusal, Token } from "../types.ts";
+import type { Refusal, SigningKey, Token } from "../types.ts";
 import { checkClaims, checkTimes, type StandardClaims, type TokenTimes } from "./claim-rules.ts";
 import { mapClaims } from "./map-claims.ts";
 import { refuse } from "./refusal.ts";
@@ -20,15 +20,18 @@ export type AcceptedToken = {
   readonly times: TokenTimes;
 };
 
-/** @param digest Of the credential; `undefined` where there is none. */
+/** What tells a real token from one that was made up. */
+export type Evidence = Pick<Token, "digest"> & { readonly signedBy?: SigningKey | undefined };
+
+/** @param evidence Of the credential; nothing where there is none. */
 export function acceptPayload(
   payload: JsonObject,
   config: IssuerConfig,
-  digest: string | undefined,
+  evidence: Evidence,
 ): Result<AcceptedToken, Refusal> {
   const standard = checkClaims(payload, config);
   if (!standard.ok) return refuse(standard.error);
-  const accepted = toToken(payload, standard.value, config, digest);
+  const accepted = toToken(payload, standard.value, config, evidence);
   const missing = config.requiredClaims.find(
     (name) => (own(accepted.claims, name) ?? null) === null,
   );
@@ -51,7 +54,7 @@ function toToken(
   payload: JsonObject,
   standard: StandardClaims,
   config: IssuerConfig,
-  digest: string | undefined,
+  { digest, signedBy }: Evidence,
 ): Token {
   const { subject = "", id, audience, times } = standard;
   const claims = mapClaims(payload, config.claims);
@@ -67,5 +70,6 @@ function toToken(
     scopes: Array.isArray(scopes) ? scopes : [],
     claims,
     ...(digest !== undefined && { digest }),
+    ...(signedBy !== undefined && { signedBy }),
   });
 }

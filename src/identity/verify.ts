@@ -8,13 +8,13 @@
 import { type Err, ok, type Result } from "../result.ts";
 import type { Refusal, Token } from "../types.ts";
 import { acceptPayload, judge } from "./accept.ts";
+import { checkSignature } from "./check-signature.ts";
 import { type CompactToken, LONGEST_TOKEN, readCompact } from "./compact.ts";
 import { checkEncryptedHeader, type DecryptionKey, decrypt } from "./decryption.ts";
-import { checkHeader, type SignedHeader } from "./header-rules.ts";
+import { checkHeader } from "./header-rules.ts";
 import type { Issuer } from "./issuers.ts";
-import { type KeySet, selectKey } from "./key-set.ts";
 import { isLasting, refuse } from "./refusal.ts";
-import { isSignedBy } from "./signature.ts";
+import { signingKeyOf } from "./signing-key.ts";
 import { type JsonObject, own } from "./strict-json.ts";
 import {
   CACHE_LIMITS,
@@ -159,38 +159,10 @@ async function examineBy(
   if (!header.ok) return refuse(header.error);
   const keySet = await checkSignature(token.text, header.value, issuer);
   if (!keySet.ok) return keySet;
-  const accepted = acceptPayload(token.payload, config, digestToken(credential));
+  const accepted = acceptPayload(token.payload, config, {
+    digest: digestToken(credential),
+    signedBy: signingKeyOf(keySet.value, header.value),
+  });
   if (!accepted.ok) return accepted;
   return ok({ ...accepted.value, issuer, keySet: keySet.value });
-}
-
-/** @returns The keys it was checked with. Other keys are asked for once, where they could help. */
-async function checkSignature(
-  text: string,
-  header: SignedHeader,
-  { keys }: Issuer,
-): Promise<Result<KeySet, Refusal>> {
-  if (keys.current() === undefined) await keys.refetch();
-  const first = await tryKeys(text, header, keys.current());
-  if (first.ok || !couldOtherKeysHelp(first.error, header)) return first;
-  const tried = keys.current();
-  await keys.refetch();
-  const renewed = keys.current();
-  return renewed === tried ? first : tryKeys(text, header, renewed);
-}
-
-/** Without a `kid`, a new key shows only in that the old one does not fit. */
-function couldOtherKeysHelp({ reason }: Refusal, { kid }: SignedHeader): boolean {
-  return reason === "key_unknown" || (reason === "signature_invalid" && kid === undefined);
-}
-
-async function tryKeys(
-  text: string,
-  header: SignedHeader,
-  set: KeySet | undefined,
-): Promise<Result<KeySet, Refusal>> {
-  if (set === undefined) return refuse("keys_unavailable");
-  const key = selectKey(set, header);
-  if (!key.ok) return refuse(key.error);
-  return (await isSignedBy(text, key.value)) ? ok(set) : refuse("signature_invalid");
 }

@@ -37,6 +37,8 @@ type Dependencies = {
   readonly tokenHash: Pick<TokenHash, "of">;
   /** Those in force. */
   readonly issuers: () => readonly IssuerTimes[];
+  /** The one in force. */
+  readonly sessionLifetimeMs: () => number;
   readonly log: Pick<Log, "event">;
   readonly now: () => number;
   /** A clock that nobody sets, in milliseconds. */
@@ -52,7 +54,8 @@ const MOST_POLICIES = 1_000;
 type Count = { revokedMs: number[]; toldMs: number; untold: number };
 
 export function createPolicyRevocations(deps: Dependencies): PolicyRevocations {
-  const { revocations, tokenHash, issuers, log, now, uptimeMs = () => performance.now() } = deps;
+  const { revocations, tokenHash, issuers, sessionLifetimeMs, log, now } = deps;
+  const { uptimeMs = () => performance.now() } = deps;
   const counts = new Map<string, Count>();
 
   function countOf(policy: string): Count {
@@ -98,7 +101,13 @@ export function createPolicyRevocations(deps: Dependencies): PolicyRevocations {
       // Several requests of one token are under way at once: it is revoked once.
       if (isCovered(wish, revocations.check(token)) || !isAllowed(policy)) return [];
       const nowMs = now();
-      const circumstances = { reason: code, author: `policy ${policy}`, nowMs, issuers: issuers() };
+      const circumstances = {
+        reason: code,
+        author: `policy ${policy}`,
+        nowMs,
+        issuers: issuers(),
+        sessionLifetimeMs: sessionLifetimeMs(),
+      };
       const made = targetsOf(wish, tokenHash, nowMs).map((one) => revocationOf(one, circumstances));
       for (const revocation of made) revoke(revocation, wish);
       return revocations.check(token) === undefined ? [] : made;
@@ -111,7 +120,7 @@ function isCovered({ revoke }: Wish, known: Revocation | undefined): boolean {
   return revoke !== "subject" || known.kind === "subject" || known.kind === "issuer";
 }
 
-/** A bearer token has no session: it is its own. */
+/** A bearer token has no session: it is its own. Of a session's tokens the next would pass again. */
 function targetsOf(
   { revoke, token }: Wish,
   tokenHash: Pick<TokenHash, "of">,
@@ -128,7 +137,8 @@ function targetsOf(
 
 /** @returns One, or none for a token that was made up and can be named by nothing. */
 function targetOf(token: Token, tokenHash: Pick<TokenHash, "of">): readonly Target[] {
-  const { issuer, id, expiresAt } = token;
+  const { issuer, id, expiresAt, session } = token;
+  if (session !== undefined) return [{ kind: "session", id: session, expiresAt }];
   if (id !== undefined && id !== "" && id.length <= LONGEST_VALUE) {
     return [{ kind: "jti", issuer, id, expiresAt }];
   }

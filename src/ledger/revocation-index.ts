@@ -7,7 +7,7 @@
 import { mergeRevocations } from "../store/merge.ts";
 import type { Revocation } from "../store/store.ts";
 import type { Token } from "../types.ts";
-import { keyOf, keyOfRevocation } from "./revocation.ts";
+import { keyOf, keyOfRevocation, logoutValue } from "./revocation.ts";
 import type { TokenHash } from "./token-hash.ts";
 
 /** Revocations that are indexed before others have their turn: well under a millisecond. */
@@ -101,8 +101,30 @@ export class RevocationIndex {
     return revocation;
   }
 
+  /** Of sessions and tokens alike; it refuses sessions alone. @returns When, if ever. */
+  signedOutAt(token: Token): number | undefined {
+    const found = this.#logouts(token).map(({ atMs }) => atMs);
+    return found.length === 0 ? undefined : Math.max(...found);
+  }
+
+  #logouts(token: Token): readonly Revocation[] {
+    if (!this.#kinds.has("logout")) return [];
+    const { issuer, subject, claims } = token;
+    const { sid } = claims;
+    const bySession =
+      typeof sid === "string" ? this.#look("logout", issuer, logoutValue({ sid })) : undefined;
+    const bySubject =
+      subject === "" ? undefined : this.#look("logout", issuer, logoutValue({ subject }));
+    const isOver = bySubject !== undefined && isIssuedBy(token, bySubject.atMs);
+    return [bySession, isOver ? bySubject : undefined].filter((one) => one !== undefined);
+  }
+
   #find(token: Token): Revocation | undefined {
-    const { issuer, id, subject, digest } = token;
+    const { issuer, id, subject, digest, session } = token;
+    if (session !== undefined) {
+      const found = this.#look("session", "", session) ?? this.#logouts(token)[0];
+      if (found !== undefined) return found;
+    }
     if (id !== undefined && id !== "") {
       const found = this.#look("jti", issuer, id);
       if (found !== undefined) return found;

@@ -18,7 +18,16 @@ export type Target =
     }
   | { readonly kind: "token"; readonly hash: string; readonly expiresAt?: number }
   | { readonly kind: "subject"; readonly issuer: string; readonly subject: string }
-  | { readonly kind: "issuer"; readonly issuer: string };
+  | { readonly kind: "issuer"; readonly issuer: string }
+  /** @param id Public, never the cookie. */
+  | { readonly kind: "session"; readonly id: string; readonly expiresAt?: number }
+  | LogoutTarget;
+
+/** What a provider says that it has ended: one of its sessions, or all of a subject until now. */
+export type LogoutTarget = { readonly kind: "logout"; readonly issuer: string } & (
+  | { readonly sid: string }
+  | { readonly subject: string }
+);
 
 /** What an issuer's configuration says of the times of its tokens. */
 export type IssuerTimes = Pick<
@@ -31,6 +40,8 @@ type Circumstances = {
   readonly reason: string;
   readonly author: string;
   readonly nowMs: number;
+  /** How long a session of this gate may last. */
+  readonly sessionLifetimeMs: number;
 };
 
 /** A token may say that it expires in the year 9999. */
@@ -64,13 +75,26 @@ export function thingOf(target: Target): Pick<Revocation, "kind" | "issuer" | "v
       return { kind: "subject", issuer: target.issuer, value: target.subject };
     case "issuer":
       return { kind: "issuer", issuer: target.issuer, value: "" };
+    case "session":
+      return { kind: "session", value: target.id };
+    case "logout":
+      return { kind: "logout", issuer: target.issuer, value: logoutValue(target) };
   }
 }
 
+/** A provider's session by its `sid`, or a subject: OpenID Connect Back-Channel Logout 1.0 §2.4. */
+export function logoutValue(of: { readonly sid: string } | { readonly subject: string }): string {
+  return "sid" in of ? `sid:${of.sid}` : `sub:${of.subject}`;
+}
+
 /** When every token that it hits will have expired. */
-function forgottenAt(target: Target, { issuers, nowMs }: Circumstances): number {
+function forgottenAt(target: Target, circumstances: Circumstances): number {
+  const { issuers, nowMs, sessionLifetimeMs } = circumstances;
   const about =
-    target.kind === "token" ? issuers : issuers.filter(({ issuer }) => issuer === target.issuer);
+    "issuer" in target ? issuers.filter(({ issuer }) => issuer === target.issuer) : issuers;
+  // Sessions outlive the tokens that they began with.
+  const outlives = target.kind !== "jti" && target.kind !== "token";
+  const sessionMs = outlives ? sessionLifetimeMs : 0;
   const longest = (member: "clockToleranceSeconds" | "maxLifetimeSeconds") =>
     Math.max(0, ...about.map((issuer) => issuer[member])) * 1_000;
   const toleranceMs = longest("clockToleranceSeconds");
@@ -78,8 +102,8 @@ function forgottenAt(target: Target, { issuers, nowMs }: Circumstances): number 
   const expiryMs =
     expiresAt !== undefined && Number.isFinite(expiresAt)
       ? expiresAt * 1_000
-      : // What is accepted now expires by then: `maxLifetime` itself has the tolerance (design, 6).
-        nowMs + longest("maxLifetimeSeconds") + toleranceMs;
+      : // What is accepted now expires by then: `maxLifetime` itself has the tolerance.
+        nowMs + Math.max(longest("maxLifetimeSeconds") + toleranceMs, sessionMs);
   const endMs = Math.min(expiryMs + toleranceMs, nowMs + LONGEST_MS);
   return endMs > nowMs ? endMs : nowMs + SHOWN_MS;
 }
@@ -87,7 +111,7 @@ function forgottenAt(target: Target, { issuers, nowMs }: Circumstances): number 
 /**
  * Which of two revocations are of the same thing: they have the same key.
  *
- * @param issuer Empty for kind `token`.
+ * @param issuer Empty for kinds `token` and `session`.
  */
 export function keyOf(kind: Revocation["kind"], issuer: string, value: string): string {
   return `${kind}${issuer.length}:${issuer}${value}`;

@@ -6,6 +6,7 @@
  * @module
  */
 import { GateError } from "../errors.ts";
+import { countsByMoment } from "../store/merge.ts";
 import type { Revocation, Store } from "../store/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Token } from "../types.ts";
@@ -16,6 +17,11 @@ import type { TokenHash } from "./token-hash.ts";
 export type Revocations = {
   /** At once, from memory. @returns Why the token is refused; `undefined` if it is not. */
   check(token: Token): Revocation | undefined;
+  /**
+   * When the provider's session that the token is of, or its subject, has signed out, by the
+   * provider's word; `undefined` if that was not heard of. A bearer token is not refused for it.
+   */
+  signedOutAt(token: Token): number | undefined;
   /** All that this process knows, in no order. */
   list(): readonly Revocation[];
   /**
@@ -190,6 +196,7 @@ export async function openRevocations(deps: RevocationDependencies): Promise<Rev
 
   return {
     check: (token) => index.check(token),
+    signedOutAt: (token) => index.signedOutAt(token),
     list: () => index.values(),
     async revoke(revocation) {
       const key = keyOfRevocation(revocation);
@@ -228,10 +235,10 @@ function hasLost(before: string | undefined, after: string): boolean {
   return epoch !== epochBefore || Number(count) < Number(countBefore);
 }
 
-/** Of subjects and issuers a later moment refuses more. */
+/** Of what refuses all until a moment, a later moment refuses more. */
 function isMissing(known: Revocation, stored: Revocation | undefined): boolean {
   if (stored === undefined || stored.untilMs < known.untilMs) return true;
-  return (known.kind === "subject" || known.kind === "issuer") && stored.atMs < known.atMs;
+  return countsByMoment(known.kind) && stored.atMs < known.atMs;
 }
 
 async function answered<T>(asked: Promise<T>): Promise<T> {

@@ -125,20 +125,24 @@ describe("claimgate revoke", () => {
   });
 
   test.each([
-    [["--jti", "t1"], "jti", "t1"],
-    [["--subject", "alice"], "subject", "alice"],
-    [[], "issuer", ""],
-  ] as const)("takes %p of an issuer by its name, and by its iss", async (flags, kind, value) => {
-    await configure([DEV, OKTA]);
-    await run("revoke", ...flags, "--issuer", "okta");
-    await run("revoke", ...flags, "--issuer", "https://okta.example");
-    const all = await stored();
-    expect(all).toMatchObject([{ kind, issuer: "https://okta.example", value }]);
-    const { atMs = 0, untilMs } = all[0] as Revocation;
-    // maxLifetime and the tolerance twice; renewed by the second.
-    expect(untilMs).toBeGreaterThanOrEqual(atMs + 7_220_000);
-    expect(untilMs).toBeLessThan(atMs + 7_260_000);
-  });
+    [["--jti", "t1"], "jti", "t1", 7_220_000],
+    // Sessions that began before last longer than tokens.
+    [["--subject", "alice"], "subject", "alice", 10_800_000 + 10_000],
+    [[], "issuer", "", 10_800_000 + 10_000],
+  ] as const)(
+    "takes %p of an issuer by its name, and by its iss",
+    async (flags, kind, value, ms) => {
+      await configure([DEV, OKTA], { session: { lifetime: "3h" } });
+      await run("revoke", ...flags, "--issuer", "okta");
+      await run("revoke", ...flags, "--issuer", "https://okta.example");
+      const all = await stored();
+      expect(all).toMatchObject([{ kind, issuer: "https://okta.example", value }]);
+      const { atMs = 0, untilMs } = all[0] as Revocation;
+      // maxLifetime and the tolerance twice; renewed by the second.
+      expect(untilMs).toBeGreaterThanOrEqual(atMs + ms);
+      expect(untilMs).toBeLessThan(atMs + ms + 40_000);
+    },
+  );
 
   test("does the same thing twice as one", async () => {
     await run("revoke", "--jti", "t1");
@@ -224,8 +228,13 @@ describe("claimgate revoke", () => {
     ["nothing to revoke", ["revoke"], "name what is meant"],
     ["nothing to unrevoke", ["unrevoke"], "name what is meant"],
     ["two things", ["revoke", "--jti", "a", "--subject", "b"], "--jti and --subject exclude"],
-    ["a session", ["revoke", "--session", "s"], "no sessions in this version"],
-    ["a session to unrevoke", ["unrevoke", "--session", "s"], "no sessions in this version"],
+    ["no session", ["revoke", "--session", "s"], "22 characters; no cookie"],
+    ["a cookie", ["unrevoke", "--session", "c".repeat(43)], "22 characters; no cookie"],
+    [
+      "a session of an issuer",
+      ["revoke", "--session", "s".repeat(22), "--issuer", "dev"],
+      "--session needs no --issuer",
+    ],
     ["an empty jti", ["revoke", "--jti", ""], "--jti is empty"],
     ["an empty subject", ["revoke", "--subject", ""], "--subject is empty"],
     ["a long subject", ["revoke", "--subject", "x".repeat(1_025)], "up to 1024 characters"],
@@ -238,7 +247,8 @@ describe("claimgate revoke", () => {
     ["white space", ["revoke", "--token", "not a token"], "--token takes a whole token"],
     ["no parts", ["revoke", "--token", "secret"], "--token takes a whole token"],
     ["a long token", ["revoke", "--token", `a.b.${"c".repeat(16_384)}`], "a whole token"],
-    ["no list", ["tokens"], "add --revoked"],
+    ["two lists", ["tokens", "--revoked", "--lint"], "two different lists"],
+    ["half a list", ["tokens", "--revoked", "--active"], "two different lists"],
     ["no limit", ["tokens", "--revoked", "--limit", "0"], "--limit takes"],
     ["no number", ["tokens", "--revoked", "--limit", "1e3"], "--limit takes"],
   ])("%s is wrong usage", async (_, args, message) => {

@@ -37,6 +37,16 @@ async function verdict(token: string, more: Partial<IssuerConfig> = {}): Promise
 }
 
 describe("verify(): a good token", () => {
+  test("how long an RSA key is that signed it", async () => {
+    await using opened = await openTestIssuer(at(server.url));
+    const tokens = [await rs.sign(payloadOf()), await rs.sign(payloadOf({ jti: "t2" }))];
+    const [one, other] = await Promise.all(tokens.map((token) => opened.verify(token)));
+    const signedBy = { kid: "RS256-1", rsaBits: 2048 };
+    expect(one).toMatchObject({ ok: true, value: { signedBy } });
+    // The same object for all of its tokens: there are many.
+    if (one?.ok && other?.ok) expect(one.value.signedBy).toBe(other.value.signedBy as object);
+  });
+
   test("in normal form", async () => {
     const token = await es.sign(
       payloadOf({
@@ -77,6 +87,7 @@ describe("verify(): a good token", () => {
           level: [1],
         },
         digest: digestToken(token),
+        signedBy: { kid: "ES256-1" },
       },
     });
     if (!result.ok) return;

@@ -16,6 +16,7 @@ async function partsForTests() {
     tokenHash: parts.tokenHash,
     revocations,
     issuers: () => issuers,
+    sessionLifetimeMs: () => 0,
   });
   const ask = (token: Token, revoke: Wish["revoke"] = "token", policy = "unusual") =>
     policies.apply({ policy, revoke, code: "stolen", token, requestId: "r1" });

@@ -17,6 +17,7 @@ const made = (target: Target) =>
     reason: "lost",
     author: "cli",
     nowMs: NOW_MS,
+    sessionLifetimeMs: 2 * HOUR * 1_000,
   });
 
 describe("revocationOf()", () => {
@@ -30,6 +31,12 @@ describe("revocationOf()", () => {
     expect(issuer).toEqual({ kind: "issuer", issuer: ISSUER, value: "", ...common });
     const token = made({ kind: "token", hash: "h" });
     expect(token).toEqual({ kind: "token", value: "h", ...common });
+    const session = made({ kind: "session", id: "s" });
+    expect(session).toEqual({ kind: "session", value: "s", ...common });
+    const logout = made({ kind: "logout", issuer: ISSUER, sid: "s1" });
+    expect(logout).toEqual({ kind: "logout", issuer: ISSUER, value: "sid:s1", ...common });
+    const all = made({ kind: "logout", issuer: ISSUER, subject: "alice" });
+    expect(all).toEqual({ kind: "logout", issuer: ISSUER, value: "sub:alice", ...common });
   });
 
   test.each([
@@ -49,8 +56,23 @@ describe("revocationOf()", () => {
   // What is accepted now expires by now + maxLifetime + tolerance, and is accepted for a tolerance more.
   test.each([
     ["of its issuer", { kind: "jti", issuer: ISSUER, id: "t1" }, HOUR + 60],
-    ["of a subject's issuer", { kind: "subject", issuer: ISSUER, subject: "alice" }, HOUR + 60],
-    ["of the issuer", { kind: "issuer", issuer: ISSUER }, HOUR + 60],
+    [
+      "of a session, for a subject",
+      { kind: "subject", issuer: ISSUER, subject: "alice" },
+      2 * HOUR + 30,
+    ],
+    ["of a session, for an issuer", { kind: "issuer", issuer: ISSUER }, 2 * HOUR + 30],
+    [
+      "of a session, for a provider's one",
+      { kind: "logout", issuer: ISSUER, sid: "s1" },
+      2 * HOUR + 30,
+    ],
+    [
+      "of any token where that is longer",
+      { kind: "subject", issuer: long.issuer, subject: "alice" },
+      24 * HOUR + 180,
+    ],
+    ["of any issuer for a session", { kind: "session", id: "s" }, 24 * HOUR + 180],
     ["of any issuer for a hash", { kind: "token", hash: "h" }, 24 * HOUR + 180],
     [
       "whatever no number says",

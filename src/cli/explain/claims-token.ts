@@ -66,7 +66,7 @@ export function judgeClaims(
   if (issuer === undefined) {
     return refuse(typeof payload.iss === "string" ? "issuer_unknown" : "issuer_refused");
   }
-  const accepted = acceptPayload(payload, issuer, undefined);
+  const accepted = acceptPayload(payload, issuer, {});
   return accepted.ok ? judge(accepted.value, issuer, nowMs) : accepted;
 }
 

@@ -1,0 +1,303 @@
+/**
+ * What this process holds of one token or session: what it has seen since the last batch, and,
+ * where somebody asks for its history, what the store knew before.
+ *
+ * @module
+ */
+import { mergeSightings } from "../store/merge-sighting.ts";
+import type { Sighting, Unusual } from "../store/store.ts";
+import type { Client, History, Token, Trace } from "../types.ts";
+import type { KeyUse } from "./key-use.ts";
+import { addLint } from "./lint.ts";
+
+/** One request, decided. */
+export type Seen = {
+  readonly token: Token;
+  readonly client: Client;
+  /** The route's name. */
+  readonly route: string;
+  readonly denied: boolean;
+  /** What policies found unusual in it. */
+  readonly unusual?: readonly Pick<Unusual, "policy" | "signal">[];
+};
+
+export type Entry = {
+  readonly id: string;
+  readonly kind: Sighting["kind"];
+  readonly issuer: string;
+  readonly subject: string;
+  readonly client: string | undefined;
+  readonly jti: string | undefined;
+  readonly issuedAtMs: number | undefined;
+  expiresAtMs: number;
+  lint: readonly string[];
+  /** The key that has signed it. */
+  readonly key: KeyUse | undefined;
+  /** Since the last batch. */
+  fresh: Draft | undefined;
+  /** In the batch that is on its way. */
+  sending: Draft | undefined;
+  /** What the store was known to have at `readAtMs`; `undefined` if it had nothing. */
+  known: Sighting | undefined;
+  /** By the clock that nobody sets; `undefined` while nobody has asked for its history. */
+  readAtMs: number | undefined;
+  /** Under way. */
+  reading: Promise<void> | undefined;
+  /** Whether it was looked at since room was last made. */
+  used: boolean;
+};
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Counted up in place, and never touched again once it is `known`. */
+export type Draft = Mutable<Omit<Sighting, "addresses" | "devices" | "routes" | "unusual">> & {
+  readonly addresses: Mutable<Trace>[];
+  readonly devices: Mutable<Trace>[];
+  readonly routes: Mutable<Trace>[];
+  readonly unusual: Unusual[];
+};
+
+const MOST = { addresses: 32, devices: 16, routes: 32, unusual: 16 };
+const MINUTE_MS = 60_000;
+/** Longer ones are no names, and each token may bring another. */
+const LONGEST = { subject: 1_024, jti: 1_024, client: 256 };
+
+type Facts = {
+  readonly id: string;
+  readonly token: Token;
+  readonly lint: readonly string[];
+  readonly key: KeyUse | undefined;
+};
+
+export function newEntry({ id, token, lint, key }: Facts): Entry {
+  const { azp, client_id: clientId } = token.claims;
+  const client = typeof azp === "string" ? azp : clientId;
+  const jti = token.id === undefined || token.id.length > LONGEST.jti ? undefined : token.id;
+  return {
+    id,
+    kind: token.session === undefined ? "token" : "session",
+    issuer: token.issuer,
+    subject: token.subject.slice(0, LONGEST.subject),
+    client: typeof client === "string" ? nameOf(client.slice(0, LONGEST.client)) : undefined,
+    jti: token.session === undefined ? jti : undefined,
+    issuedAtMs: token.issuedAt === undefined ? undefined : token.issuedAt * 1_000,
+    expiresAtMs: token.expiresAt * 1_000,
+    lint,
+    key,
+    fresh: undefined,
+    sending: undefined,
+    known: undefined,
+    readAtMs: undefined,
+    reading: undefined,
+    used: true,
+  };
+}
+
+/** On the way of every request: a few comparisons, and nothing made but what is new. */
+export function noteRequest(entry: Entry, seen: Seen, nowMs: number): void {
+  entry.used = true;
+  const expiresAtMs = seen.token.expiresAt * 1_000;
+  if (expiresAtMs > entry.expiresAtMs) entry.expiresAtMs = expiresAtMs; // a session was renewed
+  entry.fresh ??= newDraft(entry, nowMs);
+  const { fresh } = entry;
+  fresh.requests += 1;
+  if (nowMs > fresh.lastMs) fresh.lastMs = nowMs;
+  if (seen.denied) {
+    fresh.denials += 1;
+    fresh.deniedInRow += 1;
+  } else fresh.deniedInRow = 0;
+  countMinute(fresh, Math.floor(nowMs / MINUTE_MS));
+  const { client } = seen;
+  if (!touch(fresh.addresses, client.ip, nowMs)) {
+    add(fresh.addresses, addressOf(client, nowMs), MOST.addresses);
+  }
+  const device = deviceName(client);
+  if (!touch(fresh.devices, device, nowMs)) {
+    add(fresh.devices, traceOf(device, nowMs), MOST.devices);
+  }
+  if (!touch(fresh.routes, seen.route, nowMs)) {
+    add(fresh.routes, traceOf(seen.route, nowMs), MOST.routes);
+  }
+  if (seen.unusual !== undefined) noteUnusual(fresh, seen.unusual, nowMs);
+}
+
+function newDraft(entry: Entry, nowMs: number): Draft {
+  const { id, kind, issuer, subject, client, jti, issuedAtMs, expiresAtMs, lint } = entry;
+  return {
+    id,
+    kind,
+    issuer,
+    subject,
+    ...(client !== undefined && { client }),
+    ...(jti !== undefined && { jti }),
+    ...(issuedAtMs !== undefined && { issuedAtMs }),
+    expiresAtMs,
+    firstMs: nowMs,
+    lastMs: nowMs,
+    requests: 0,
+    denials: 0,
+    deniedInRow: 0,
+    minute: Math.floor(nowMs / MINUTE_MS),
+    minuteRequests: 0,
+    busiestMinute: 0,
+    addresses: [],
+    devices: [],
+    routes: [],
+    lint,
+    unusual: [],
+  };
+}
+
+/** A clock that was set back counts into the minute at hand. */
+function countMinute(draft: Draft, minute: number): void {
+  if (minute > draft.minute) {
+    draft.busiestMinute = Math.max(draft.busiestMinute, draft.minuteRequests);
+    draft.minute = minute;
+    draft.minuteRequests = 0;
+  }
+  draft.minuteRequests += 1;
+}
+
+/** The last one found stands first, for it is the likeliest to come again. */
+function touch(traces: Mutable<Trace>[], name: string, nowMs: number): boolean {
+  for (let at = 0; at < traces.length; at += 1) {
+    const one = traces[at];
+    if (one?.name !== name) continue;
+    one.requests += 1;
+    if (nowMs > one.lastMs) one.lastMs = nowMs;
+    const first = traces[0];
+    if (at > 0 && first !== undefined) {
+      traces[at] = first;
+      traces[0] = one;
+    }
+    return true;
+  }
+  return false;
+}
+
+/** In the place of the one that was not seen for the longest time. */
+function add(traces: Mutable<Trace>[], trace: Mutable<Trace>, most: number): void {
+  if (traces.length < most) {
+    traces.unshift(trace);
+    return;
+  }
+  let oldest = 0;
+  for (let at = 1; at < traces.length; at += 1) {
+    if ((traces[at]?.lastMs ?? 0) < (traces[oldest]?.lastMs ?? 0)) oldest = at;
+  }
+  traces[oldest] = trace;
+}
+
+function traceOf(name: string, nowMs: number): Mutable<Trace> {
+  return { name, firstMs: nowMs, lastMs: nowMs, requests: 1 };
+}
+
+function addressOf({ ip, country, location }: Client, nowMs: number): Mutable<Trace> {
+  // A copy: the address may be a piece of a header, which would be kept whole for its sake.
+  const name = Buffer.from(ip, "latin1").toString("latin1");
+  return {
+    ...traceOf(name, nowMs),
+    ...(country !== undefined && { country }),
+    ...(location !== undefined && { location }),
+  };
+}
+
+/** Browsers and platforms are few: each pair is one text. */
+const deviceNames = new Map<string, Map<string, string>>();
+
+function deviceName({ device: { browser, platform } }: Client): string {
+  const before = deviceNames.get(browser)?.get(platform);
+  if (before !== undefined) return before;
+  const name = `${browser} on ${platform}`;
+  const ofBrowser = deviceNames.get(browser) ?? new Map<string, string>();
+  if (ofBrowser.size < 100 && deviceNames.size < 100) {
+    deviceNames.set(browser, ofBrowser.set(platform, name));
+  }
+  return name;
+}
+
+/** Clients are few, too, but a faulty issuer could name one for each token. */
+const MOST_NAMES = 1_000;
+const names = new Map<string, string>();
+
+function nameOf(text: string): string {
+  const known = names.get(text);
+  if (known !== undefined) return known;
+  if (names.size < MOST_NAMES) names.set(text, text);
+  return text;
+}
+
+function noteUnusual(draft: Draft, found: NonNullable<Seen["unusual"]>, nowMs: number): void {
+  for (const { policy, signal } of found) {
+    // Once a batch: a signal that lasts would push out all others.
+    const at = draft.unusual.findIndex((one) => one.policy === policy && one.signal === signal);
+    if (at >= 0) draft.unusual.splice(at, 1);
+    draft.unusual.unshift({ signal, policy, atMs: nowMs });
+  }
+  draft.unusual.length = Math.min(draft.unusual.length, MOST.unusual);
+}
+
+/** @returns What is to be stored; it is counted as `sending` until `sent` or `failed`. */
+export function takeFresh(entry: Entry): Sighting | undefined {
+  const { fresh } = entry;
+  if (fresh === undefined) return undefined;
+  if (entry.key?.isRetiring() === true) entry.lint = addLint(entry.lint, "key_retiring");
+  fresh.lint = entry.lint;
+  fresh.expiresAtMs = entry.expiresAtMs;
+  entry.sending = fresh;
+  entry.fresh = undefined;
+  return fresh;
+}
+
+export function sent(entry: Entry): void {
+  const { sending } = entry;
+  entry.sending = undefined;
+  if (sending === undefined) return;
+  // What nobody asks for is the store's alone.
+  if (entry.readAtMs !== undefined) entry.known = mergeSightings(entry.known, sending);
+}
+
+/** Its fate may be unknown: then it is counted twice rather than not at all. */
+export function failed(entry: Entry): void {
+  const { sending, fresh } = entry;
+  entry.sending = undefined;
+  if (sending === undefined) return;
+  entry.fresh = fresh === undefined ? sending : draftOf(mergeSightings(sending, fresh));
+}
+
+function draftOf(sighting: Sighting): Draft {
+  return {
+    ...sighting,
+    addresses: [...sighting.addresses],
+    devices: [...sighting.devices],
+    routes: [...sighting.routes],
+    unusual: [...sighting.unusual],
+  };
+}
+
+/** What was known and all that was seen since. */
+export function historyOf(entry: Entry, nowMs: number): History {
+  const { known, sending, fresh } = entry;
+  let whole = known;
+  if (sending !== undefined) whole = mergeSightings(whole, sending);
+  if (fresh !== undefined) whole = mergeSightings(whole, fresh);
+  if (whole === undefined) return neverSeen(nowMs);
+  const { firstMs, lastMs, requests, denials, deniedInRow, busiestMinute } = whole;
+  return {
+    firstMs,
+    lastMs,
+    requests,
+    denials,
+    deniedInRow,
+    lastMinute: whole.minuteRequests,
+    busiestMinute,
+    // Copies: those of a draft are counted up while a policy reads.
+    addresses: whole.addresses.map((one) => ({ ...one })),
+    devices: whole.devices.map((one) => ({ ...one })),
+  };
+}
+
+export function neverSeen(nowMs: number): History {
+  const none = { requests: 0, denials: 0, deniedInRow: 0, lastMinute: 0, busiestMinute: 0 };
+  return { firstMs: nowMs, lastMs: nowMs, ...none, addresses: [], devices: [] };
+}

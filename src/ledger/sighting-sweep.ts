@@ -1,0 +1,53 @@
+/**
+ * Forgets tokens and sessions once they have expired `ledger.retain` ago.
+ *
+ * @module
+ */
+import type { Store } from "../store/store.ts";
+import type { Log } from "../telemetry/log.ts";
+
+type SweepDependencies = {
+  readonly store: Pick<Store, "sweepSightings">;
+  readonly now: () => number;
+  readonly retainMs: () => number;
+  readonly log: Pick<Log, "event">;
+  /** Takes out of memory what expired before that. */
+  readonly forget: (beforeMs: number) => void;
+};
+
+/** Soon after the start, for gates that never run for long. */
+const FIRST_MS = 30_000;
+const EVERY_MS = 10 * 60_000;
+/** Of clocks, and for what is asked of a token that has just expired. */
+const LEEWAY_MS = 60_000;
+
+export function openSightingSweeper(deps: SweepDependencies): { close(): void } {
+  const { store, now, retainMs, log, forget } = deps;
+  let isFailing = false;
+  let isClosed = false;
+  let timer = setTimeout(sweep, FIRST_MS);
+  timer.unref();
+
+  async function sweep(): Promise<void> {
+    forget(now() - LEEWAY_MS);
+    try {
+      await store.sweepSightings(now() - retainMs());
+      isFailing = false;
+    } catch (fault) {
+      const why = fault instanceof Error ? fault.message : String(fault);
+      const message = `tokens that have long expired could not be forgotten, next try later: ${why}`;
+      if (!isFailing && !isClosed) log.event("warn", "sightings_unswept", message);
+      isFailing = true;
+    }
+    if (isClosed) return;
+    timer = setTimeout(sweep, EVERY_MS);
+    timer.unref();
+  }
+
+  return {
+    close() {
+      isClosed = true;
+      clearTimeout(timer);
+    },
+  };
+}

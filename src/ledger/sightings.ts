@@ -1,0 +1,316 @@
+/**
+ * What is seen of tokens and sessions: counted in memory while requests go by, and brought to the
+ * store in batches, at most once a second. A store that is away makes nobody wait; what it has
+ * not taken yet is kept, within bounds.
+ *
+ * @module
+ */
+import { GateError } from "../errors.ts";
+import type { Sighting, SightingQuery, Store } from "../store/store.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { History, Token } from "../types.ts";
+import { createKeyUses } from "./key-use.ts";
+import { lintToken } from "./lint.ts";
+import type { Revocations } from "./revocations.ts";
+import {
+  type Entry,
+  failed,
+  historyOf,
+  neverSeen,
+  newEntry,
+  noteRequest,
+  type Seen,
+  sent,
+  takeFresh,
+} from "./sighting-entry.ts";
+import { openSightingSweeper } from "./sighting-sweep.ts";
+import type { TokenHash } from "./token-hash.ts";
+
+export type Sightings = {
+  /** On the way of every request: never waits, never throws. */
+  note(seen: Seen): void;
+  /**
+   * What is known of this token or session, the request at hand not counted. From memory; what
+   * other gates have seen is looked up at most once a second.
+   *
+   * @throws GateError `store_unavailable` when the store was needed and did not answer.
+   */
+  history(token: Token): Promise<History>;
+  /** What is not stored yet included. @throws GateError `store_unavailable` */
+  list(query: SightingQuery): Promise<readonly Sighting[]>;
+  /** Tokens and sessions held in memory. */
+  count(): number;
+  /** Stores what was noted before. @throws GateError `store_unavailable`; it is kept then. */
+  flush(): Promise<void>;
+  /** Stores what is left, for up to 5 s; what then remains is lost, and told. */
+  close(): Promise<void>;
+};
+
+export type SightingDependencies = {
+  readonly store: Pick<Store, "noteSightings" | "sightings" | "sweepSightings">;
+  readonly tokenHash: Pick<TokenHash, "of">;
+  readonly signedOutAt: Revocations["signedOutAt"];
+  readonly now: () => number;
+  /** Kept beyond a token's expiry; read at each use, so that a reload can change it. */
+  readonly retainMs: () => number;
+  readonly log: Pick<Log, "event">;
+  /** A clock that nobody sets, in milliseconds. */
+  readonly uptimeMs?: () => number;
+  readonly limits?: SightingLimits;
+};
+
+type SightingLimits = {
+  /** Tokens and sessions held at once. */
+  readonly entries: number;
+  /** How long a store may take to tell a history. */
+  readonly answerMs: number;
+  readonly closeMs: number;
+};
+
+const LIMITS: SightingLimits = { entries: 200_000, answerMs: 2_000, closeMs: 5_000 };
+const FLUSH_MS = 1_000;
+/** Copying a batch to the store's Worker holds the event loop: these take about a millisecond. */
+const BATCH = 200;
+/** A store that has not said within this time what became of a batch will not say it any more. */
+const FATE_MS = 60_000;
+/** How old what others have seen may be. */
+const REREAD_MS = 1_000;
+/** For so long what is known here will do, should the store be away; as for revocations. */
+const WILL_DO_MS = 30_000;
+/** As long as that, a request waits only so long for news. */
+const NEWS_MS = 100;
+/** Histories that are looked up at once. */
+const MOST_READS = 1_000;
+/** Entries that are looked at to find one that can go. */
+const MOST_STEPS = 32;
+/** How often losses are told. */
+const TELL_MS = 60_000;
+
+export function openSightings(deps: SightingDependencies): Sightings {
+  const { store, tokenHash, signedOutAt, now, log } = deps;
+  const { uptimeMs = () => performance.now(), limits = LIMITS } = deps;
+  /** The first came first, or was given a second chance first. */
+  const entries = new Map<string, Entry>();
+  const dirty = new Set<Entry>();
+  const keyUses = createKeyUses();
+  const sweeper = openSightingSweeper({ ...deps, forget });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  /** Never rejects. */
+  let flushing: Promise<void> | undefined;
+  let fault: unknown;
+  let reads = 0;
+  let lost = 0;
+  let toldLossMs = Number.NEGATIVE_INFINITY;
+  let isClosed = false;
+
+  const idOf = (token: Token) => token.session ?? tokenHash.of(token);
+
+  function admit(id: string, token: Token): Entry {
+    makeRoom();
+    const { signedBy, issuer, issuedAt } = token;
+    const kid = signedBy?.kid;
+    const isDated = kid !== undefined && issuedAt !== undefined;
+    const key = isDated ? keyUses.note(issuer, kid, issuedAt) : undefined;
+    const entry = newEntry({ id, token, lint: lintToken(token, now()), key });
+    entries.set(id, entry);
+    return entry;
+  }
+
+  /** What is stored goes first, and of that what was not used since it was last looked at. */
+  function makeRoom(): void {
+    if (entries.size < limits.entries) return;
+    let step = 0;
+    for (const [id, entry] of entries) {
+      const isNeeded = dirty.has(entry) || entry.sending !== undefined || entry.reading;
+      step += 1;
+      if (step < MOST_STEPS && (isNeeded || entry.used)) {
+        entry.used = false;
+        entries.delete(id);
+        entries.set(id, entry);
+        continue;
+      }
+      entries.delete(id);
+      if (dirty.delete(entry)) lose(1);
+      return;
+    }
+  }
+
+  function lose(count: number): void {
+    lost += count;
+    if (lost === 0 || uptimeMs() - toldLossMs < TELL_MS) return;
+    const message = `what was seen of tokens is lost: the store does not take it, and no more than ${limits.entries} are kept in memory`;
+    log.event("warn", "sightings_lost", message, { count: lost });
+    toldLossMs = uptimeMs();
+    lost = 0;
+  }
+
+  function markDirty(entry: Entry): void {
+    dirty.add(entry);
+    if (timer !== undefined || isClosed) return;
+    timer = setTimeout(() => {
+      timer = undefined;
+      void flushOnce().finally(() => {
+        const [next] = dirty;
+        if (next !== undefined) markDirty(next);
+      });
+    }, FLUSH_MS);
+    timer.unref();
+  }
+
+  /** One at a time. */
+  function flushOnce(): Promise<void> {
+    flushing ??= flushAll([...dirty]).finally(() => {
+      flushing = undefined;
+    });
+    return flushing;
+  }
+
+  async function flushAll(all: readonly Entry[]): Promise<void> {
+    try {
+      for (let at = 0; at < all.length; at += BATCH) {
+        // What is being read must be read whole: its part goes with the next batch.
+        await save(all.slice(at, at + BATCH).filter((entry) => entry.reading === undefined));
+      }
+      if (fault !== undefined) log.event("info", "sightings_stored", "the store takes them again");
+      fault = undefined;
+    } catch (cause) {
+      if (fault === undefined) {
+        const why = cause instanceof Error ? cause.message : String(cause);
+        const message = `what was seen of tokens cannot be stored, and is kept in memory: ${why}`;
+        log.event("warn", "sightings_unsaved", message);
+      }
+      fault = cause;
+    }
+  }
+
+  async function save(batch: readonly Entry[]): Promise<void> {
+    const sightings: Sighting[] = [];
+    const taken = batch.filter((entry) => {
+      if (!dirty.delete(entry)) return false; // lost meanwhile
+      const sighting = takeFresh(entry);
+      if (sighting !== undefined) sightings.push(sighting);
+      return sighting !== undefined;
+    });
+    if (sightings.length === 0) return;
+    try {
+      await within(store.noteSightings(sightings), FATE_MS);
+      for (const entry of taken) sent(entry);
+    } catch (cause) {
+      for (const entry of taken) {
+        failed(entry);
+        if (entries.get(entry.id) === entry) dirty.add(entry);
+      }
+      lose(taken.filter((entry) => entries.get(entry.id) !== entry).length);
+      throw cause;
+    }
+  }
+
+  async function flush(): Promise<void> {
+    await flushing;
+    await flushOnce();
+    const underWay = Array.from(dirty, ({ reading }) => reading).filter(Boolean);
+    if (fault === undefined && underWay.length > 0) {
+      await Promise.allSettled(underWay);
+      await flushOnce();
+    }
+    if (fault !== undefined) throw fault;
+  }
+
+  /** One at a time for each entry, whoever asks. */
+  function read(entry: Entry): Promise<void> {
+    if (entry.reading !== undefined) return entry.reading;
+    if (reads >= MOST_READS) {
+      const message = `the histories of ${MOST_READS} tokens are being looked up already`;
+      return Promise.reject(new GateError("store_unavailable", message));
+    }
+    reads += 1;
+    entry.reading = within(readNow(entry), limits.answerMs).finally(() => {
+      reads -= 1;
+      entry.reading = undefined;
+    });
+    return entry.reading;
+  }
+
+  async function readNow(entry: Entry): Promise<void> {
+    const askedMs = uptimeMs();
+    // A part that is on its way would be counted twice or not at all.
+    if (entry.sending !== undefined) await flushing;
+    const [stored] = await store.sightings({ id: entry.id, limit: 1 });
+    // Too late: meanwhile a part may have been sent.
+    if (uptimeMs() - askedMs > limits.answerMs || entry.sending !== undefined) return;
+    entry.known = stored;
+    entry.readAtMs = askedMs;
+  }
+
+  async function refresh(entry: Entry): Promise<void> {
+    const ageMs = uptimeMs() - (entry.readAtMs ?? Number.NEGATIVE_INFINITY);
+    if (ageMs < REREAD_MS) return;
+    const reading = read(entry);
+    if (ageMs > WILL_DO_MS) return reading;
+    let late: ReturnType<typeof setTimeout> | undefined;
+    const patience = new Promise<void>((resolve) => {
+      late = setTimeout(resolve, NEWS_MS);
+    });
+    await Promise.race([reading, patience])
+      .catch(() => undefined) // what is known will do for now
+      .finally(() => clearTimeout(late));
+  }
+
+  function forget(beforeMs: number): void {
+    for (const [id, entry] of entries) {
+      const isNeeded = dirty.has(entry) || entry.sending !== undefined || entry.reading;
+      if (entry.expiresAtMs < beforeMs && !isNeeded) entries.delete(id);
+    }
+  }
+
+  return {
+    note(seen) {
+      const id = idOf(seen.token);
+      if (id === undefined) return;
+      const entry = entries.get(id) ?? admit(id, seen.token);
+      const isClean = entry.fresh === undefined;
+      noteRequest(entry, seen, now());
+      if (isClean) markDirty(entry);
+    },
+    async history(token) {
+      const id = idOf(token);
+      if (id === undefined) return neverSeen(now());
+      const entry = entries.get(id) ?? admit(id, token);
+      entry.used = true;
+      await refresh(entry);
+      const history = historyOf(entry, now());
+      const signedOutMs = signedOutAt(token);
+      return signedOutMs === undefined ? history : { ...history, signedOutMs };
+    },
+    async list(query) {
+      await flush();
+      return store.sightings(query);
+    },
+    count: () => entries.size,
+    flush,
+    async close() {
+      isClosed = true;
+      clearTimeout(timer);
+      sweeper.close();
+      await within(flush(), limits.closeMs).catch((cause: unknown) => {
+        const why = cause instanceof Error ? cause.message : String(cause);
+        const message = `what was last seen of tokens is not stored, and ends with this process: ${why}`;
+        log.event("warn", "sightings_lost", message, { count: dirty.size });
+      });
+    },
+  };
+}
+
+/** @throws GateError `store_unavailable` if it takes longer. */
+async function within<T>(asked: Promise<T>, ms: number): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const message = `the store did not answer within ${ms / 1_000} s`;
+    late.reject(new GateError("store_unavailable", message));
+  }, ms);
+  try {
+    return await Promise.race([asked, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
