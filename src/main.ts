@@ -28,6 +28,7 @@ const COMMANDS = {
   revoke: async () => (await import("./cli/revoke.ts")).revokeCommand,
   unrevoke: async () => (await import("./cli/unrevoke.ts")).unrevokeCommand,
   audit: async () => (await import("./cli/audit.ts")).auditCommand,
+  store: async () => (await import("./cli/store.ts")).storeCommand,
   idp: async () => (await import("./cli/idp.ts")).idpCommand,
   schema: async () => (await import("./cli/schema.ts")).schemaCommand,
   explain: async () => (await import("./cli/explain.ts")).explainCommand,

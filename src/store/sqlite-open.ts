@@ -100,7 +100,8 @@ function inspect(file: string): void {
   }
 }
 
-function judge(file: string, size: number, database: Database): void {
+/** @throws GateError `store_damaged` when it is not ours, newer than we know, or corrupted (if it is small enough to be checked whole). */
+export function judge(file: string, size: number, database: Database): void {
   const version = versionOf(database);
   if (!isOurs(database, version)) {
     throw damaged(file, "it is another program's database; nothing was changed in it");

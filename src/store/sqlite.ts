@@ -14,6 +14,9 @@ import type { WriteCondition } from "./sqlite-values.ts";
 import type { Store } from "./store.ts";
 import { assertFits } from "./value-bounds.ts";
 
+/** How long what was asked before may take at the end. */
+const CLOSE_MS = 5_000;
+
 type Waiting = { resolve(value: never): void; reject(reason: GateError): void };
 
 /**
@@ -89,10 +92,21 @@ export async function openSqliteStore(file: string, deps: { now: () => number })
       await call("takeValue", key, now());
     },
     close() {
-      closing ??= worker.ask("close", []).then(worker.end, worker.end);
+      closing ??= withinTime(worker.ask("close", []), CLOSE_MS).finally(worker.end);
       return closing;
     },
   };
+}
+
+/** Whatever becomes of it: a disk that hangs must not keep the gate from ending. */
+async function withinTime(work: Promise<unknown>, limitMs: number): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, limitMs);
+  try {
+    await Promise.race([work.catch(() => undefined), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 type StoreWorker = {

@@ -257,6 +257,6 @@ export type Store = {
    * @returns The secret in force.
    */
   readonly secret?: (name: string, fresh: Uint8Array) => Promise<Uint8Array>;
-  /** What was asked before still ends; what is asked after is `store_unavailable`. */
+  /** What was asked before still ends, within seconds; what is asked after is `store_unavailable`. */
   close(): Promise<void>;
 };
