@@ -6,14 +6,14 @@
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { loadConfig } from "../config/load.ts";
-import type { Config } from "../config/resolved.ts";
+import type { Config, YamlPath } from "../config/resolved.ts";
 import { type Finding, GateError } from "../errors.ts";
 import { type Assembly, assemble, stateFolderOf } from "../gate/assemble.ts";
 import type { PolicySet } from "../policy/load.ts";
-import { watchFiles } from "../policy/watch.ts";
 import { policiesOf, refreshSchema } from "./editor-schema.ts";
 import { counted, paintFor } from "./paint.ts";
 import { reportFindings } from "./report-findings.ts";
+import { type Follow, rerunOnChange } from "./rerun-on-change.ts";
 
 type CheckFlags = {
   readonly config: string;
@@ -35,16 +35,16 @@ export function checkCommand(program: Command): void {
     .option("--json", "print the findings as JSON")
     .option("--watch", "check again at every change, until Ctrl-C")
     .action(async (flags: CheckFlags) => {
-      if (flags.watch) await watch(flags);
-      else tell(await check(flags.config, () => {}), flags);
+      if (!flags.watch) return tell(await check(flags.config, () => {}), flags);
+      await rerunOnChange(usualPaths(flags.config), async (follow, again) => {
+        const run = again === "again" ? checkAgain : check;
+        tell(await run(flags.config, follow), flags);
+      });
     });
 }
 
-/**
- * @param follow Told which files and folders could change the outcome, before they are read.
- * @throws GateError `usage_wrong` when there is no such file.
- */
-async function check(file: string, follow: (paths: readonly string[]) => void): Promise<Outcome> {
+/** @throws GateError `usage_wrong` when there is no such file. */
+async function check(file: string, follow: Follow): Promise<Outcome> {
   const config = await loadConfig(file, process.env);
   if (!config.ok) {
     follow(usualPaths(file));
@@ -58,7 +58,29 @@ async function check(file: string, follow: (paths: readonly string[]) => void): 
   const summary = summarise(assembly.value);
   const stale = await followInEditors(config.value, set, file);
   set.dispose();
-  return { findings: [...warnings, ...stale], summary };
+  return { findings: [...warnings, ...weakSecrets(config.value, file), ...stale], summary };
+}
+
+/** Fewer characters than anybody could guess their way through. */
+const SECRET_LENGTH = 16;
+
+/** Secrets of the gate's own that are short: nobody but their owner can say whether they are good. */
+function weakSecrets({ session, admin, positionOf }: Config, file: string): readonly Finding[] {
+  const found: [key: string, path: YamlPath][] = [];
+  if (session.secrets.some((secret) => secret.length < SECRET_LENGTH)) {
+    found.push(["session.secret", ["session", "secret"]]);
+  }
+  if (admin.token !== undefined && admin.token.length < SECRET_LENGTH) {
+    found.push(["admin.token", ["admin", "token"]]);
+  }
+  return found.map(([key, path]) => ({
+    severity: "warning",
+    code: "secret_short",
+    message: `${key} has fewer than ${SECRET_LENGTH} characters: it can be guessed`,
+    file,
+    ...positionOf(path),
+    fix: "use a random one, for example of openssl rand -base64 32",
+  }));
 }
 
 /** @returns A warning where the schema cannot be written: editors are a convenience, no condition. */
@@ -112,52 +134,8 @@ function tell({ findings, summary }: Outcome, { json }: CheckFlags): void {
     process.stdout.write(`${paintFor(process.stdout)(summary, "green")}\n`);
 }
 
-/** Resolves at SIGINT or SIGTERM, with the exit code of the last run. */
-async function watch(flags: CheckFlags): Promise<void> {
-  const told = Promise.withResolvers<void>();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => told.resolve());
-
-  // What changes while it is being read must count: so the watch begins before.
-  let followed = usualPaths(flags.config);
-  let watcher = watchFiles(followed, onChange);
-  function follow(paths: readonly string[]): void {
-    if (Bun.deepEquals(paths, followed)) return;
-    const former = watcher;
-    followed = paths;
-    watcher = watchFiles(paths, onChange);
-    former.close();
-  }
-
-  // One run at a time; changes that come meanwhile ask for one more.
-  let running: Promise<void>;
-  let isWaiting = false;
-  function onChange(): void {
-    if (isWaiting) return;
-    isWaiting = true;
-    running = running.then(runAgain).catch(told.reject);
-  }
-  async function runAgain(): Promise<void> {
-    isWaiting = false;
-    process.stderr.write(`\n${new Date().toTimeString().slice(0, 8)}\n`);
-    tell(await checkAgain(flags.config, follow), flags);
-  }
-
-  try {
-    running = check(flags.config, follow).then((outcome) => tell(outcome, flags));
-    await running;
-    process.stderr.write("watching for changes; Ctrl-C ends\n");
-    await told.promise;
-    await running;
-  } finally {
-    watcher.close();
-  }
-}
-
 /** As `check`, but a file that is gone for a moment is only one more thing that does not hold. */
-async function checkAgain(
-  file: string,
-  follow: (paths: readonly string[]) => void,
-): Promise<Outcome> {
+async function checkAgain(file: string, follow: Follow): Promise<Outcome> {
   try {
     return await check(file, follow);
   } catch (fault) {

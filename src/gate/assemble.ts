@@ -5,7 +5,7 @@
  * @module
  */
 import { join } from "node:path";
-import type { Config, PolicyRef, RouteConfig, YamlPath } from "../config/resolved.ts";
+import type { Config, IssuerConfig, PolicyRef, RouteConfig, YamlPath } from "../config/resolved.ts";
 import type { Finding } from "../errors.ts";
 import { type CaseResult, runCases } from "../policy/cases.ts";
 import { compile, type Program } from "../policy/compose.ts";
@@ -162,6 +162,22 @@ const STANDARD_CLAIMS: ReadonlySet<string> = new Set([
   ..."scope scp scopes client_id azp acr amr auth_time".split(" "), // RFC 9068 §2.2
 ]);
 
+/** What a provider promises for a scope that was asked for (OpenID Connect Core 1.0 §5.4). */
+const SCOPE_CLAIMS: Readonly<Record<string, readonly string[]>> = {
+  profile:
+    "name family_name given_name middle_name nickname preferred_username profile picture website gender birthdate zoneinfo locale updated_at".split(
+      " ",
+    ),
+  email: ["email", "email_verified"],
+  address: ["address"],
+  phone: ["phone_number", "phone_number_verified"],
+};
+
+function promisesOf({ claims, requiredClaims, login }: IssuerConfig): string[] {
+  const asked = (login?.scopes ?? []).flatMap((scope) => SCOPE_CLAIMS[scope] ?? []);
+  return [...Object.keys(claims), ...requiredClaims, ...asked];
+}
+
 /** A policy whose claims nobody promises will mostly deny; the development issuer promises all. */
 function unpromisedClaims(
   config: Config,
@@ -172,9 +188,7 @@ function unpromisedClaims(
   for (const route of config.routes) {
     const issuers = config.issuers.filter(({ name }) => route.issuers.includes(name));
     if (issuers.some((issuer) => issuer.keys.kind === "development")) continue;
-    const promised = new Set(
-      issuers.flatMap((issuer) => [...Object.keys(issuer.claims), ...issuer.requiredClaims]),
-    );
+    const promised = new Set(issuers.flatMap(promisesOf));
     for (const claim of programs.get(route.name)?.declaredClaims ?? []) {
       if (promised.has(claim) || STANDARD_CLAIMS.has(claim)) continue;
       findings.push({

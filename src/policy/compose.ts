@@ -10,6 +10,7 @@ import type { Finding } from "../errors.ts";
 import { suggest } from "../lib/suggest.ts";
 import { err, ok, type Result } from "../result.ts";
 import type { LoadedPolicy, PolicySet } from "./load.ts";
+import { placeOfText } from "./load-findings.ts";
 import { resolveOptions } from "./options.ts";
 
 export type Leaf = {
@@ -140,9 +141,11 @@ function leafOf(
   }
   const options = resolveOptions(policy, ref.options);
   if (!options.ok) {
+    const schema = placeOfText(policy.source, ["options:"]);
+    const declared = `${policy.file}:${schema.line}:${schema.column}`;
     for (const { code, message, path, fix } of options.error) {
       const place = placeOf([...ref.path, ref.name, ...path]);
-      const about = `policy ${ref.name} (${policy.file}) ${message}`;
+      const about = `policy ${ref.name} (${declared}) ${message}`;
       findings.push({ severity: "error", code, message: about, ...place, fix });
     }
     return undefined;

@@ -49,6 +49,20 @@ routes: [{ upstream: echo, policies: [require-roles: { anyOf: [staff] }] }]
     expect(await findingsOf(config)).toEqual([]);
   });
 
+  test("takes a provider's word for the claims of the scopes that login asks for", async () => {
+    const config = (scopes: string) => `publicUrl: https://gate.acme.dev
+issuers: [{ name: main, issuer: https://id.example.com, login: { clientId: gate, scopes: ${scopes} } }]
+routes: [{ upstream: echo, login: true, policies: [mail] }]
+`;
+    const mail = FINE.replace(
+      "evaluate:",
+      "claims: Type.Object({ email: Type.String() }), evaluate:",
+    ).replace("definePolicy }", "definePolicy, Type }");
+    const files = { "policies/mail.ts": mail };
+    expect(await findingsOf(config("[email]"), files)).toEqual([]);
+    expect(await findingsOf(config("[profile]"), files)).toEqual(["warning claim_unpromised@3"]);
+  });
+
   test("refuses an unknown policy, an option that does not fit and a failing case, all at once", async () => {
     const config = `issuers: [${ISSUER}]
 routes:
