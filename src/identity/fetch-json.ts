@@ -66,6 +66,16 @@ export function checkKeyUrl(text: string, base?: string): string | undefined {
   return isLocal ? undefined : "http, which is for loopback alone";
 }
 
+/**
+ * The whole body, unpacked, of an answer that was fetched with `decompress: false`.
+ *
+ * @throws GateError `keys_refused` for one that is too large, or packed otherwise than by gzip.
+ */
+export async function readBody(response: Response, maxBytes: number): Promise<Uint8Array> {
+  const bytes = await readBounded(response, maxBytes);
+  return unpack(bytes, response.headers.get("content-encoding"), maxBytes);
+}
+
 function isLoopback(url: URL | null): boolean {
   return url !== null && isLoopbackHost(url.hostname);
 }
@@ -90,8 +100,7 @@ async function download(
       const kind = response.status >= 300 && response.status < 400 ? "a redirect" : "status";
       throw new GateError("keys_refused", `answered with ${kind} ${response.status}`);
     }
-    const bytes = await readBounded(response, maxBytes);
-    return unpack(bytes, response.headers.get("content-encoding"), maxBytes);
+    return await readBody(response, maxBytes);
   } finally {
     // A body that was not read to its end would hold its connection.
     await response.body?.cancel().catch(() => undefined);
