@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { createFeed } from "../audit/feed.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config, ListenAddress } from "../config/resolved.ts";
 import { type Finding, GateError } from "../errors.ts";
@@ -16,6 +17,7 @@ import { reportStray } from "../policy/graph.ts";
 import { closeTunnels } from "../proxy/tunnel.ts";
 import { err, type Result } from "../result.ts";
 import type { Log, LogLevel } from "../telemetry/log.ts";
+import { createMetrics } from "../telemetry/metrics.ts";
 import { openSubjectHash } from "../telemetry/subject-hash.ts";
 import { type Listener, listen, readTls, type TlsMaterial } from "./listen.ts";
 
@@ -61,11 +63,14 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
   warnOf(log, assembly.value.warnings);
   let tls = config.tls && (await readTls(config.tls));
   const ledger = await openLedger(() => config, { log, now });
-  const { revocations } = ledger;
+  const { revocations, sightings } = ledger;
+  const siteParts = { log, now, revocations, historyOf: sightings.history };
   const gate: Gate = {
     ledger,
     streams: openStreams({ site: () => gate.site, ledger, log, now }),
-    site: await openSite(assembly.value, undefined, { log, now, revocations }),
+    site: await openSite(assembly.value, undefined, siteParts),
+    decisions: createFeed(),
+    metrics: createMetrics(),
     draining: false,
     log,
     now,
@@ -94,7 +99,7 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     refuseOtherStore(config, next.config);
     const kept = listeners.filter((listener) => keeps(listener, config, next.config, tls, nextTls));
     if (kept.length < listeners.length) await handingOver;
-    const site = await openSite(next, gate.site, { log, now, revocations });
+    const site = await openSite(next, gate.site, siteParts);
     const opened = await openListeners(gate, next.config, nextTls, listeners, kept).catch(
       (fault) => {
         retireSite(site, gate.site);
@@ -130,6 +135,7 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
       for (const finding of next.error) log.event("error", "reload_refused", lineOf(finding));
     }
     gate.lastReload = { inForce, atMs: now() };
+    gate.metrics.reloaded(inForce ? "in_force" : "refused");
     if (next.ok && inForce) {
       warnOf(log, next.value.warnings);
       log.event("info", "reloaded", "the new configuration is in force");
@@ -150,6 +156,7 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
       log.event("warn", "drain_cut", "cut what was still open", { open: pending() });
     await Promise.all(all.map((listener) => listener.cut()));
     gate.streams.stop();
+    gate.decisions.close();
     retireSite(gate.site, undefined);
     await ledger.close();
     await log.flush();

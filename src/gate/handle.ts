@@ -189,6 +189,7 @@ async function pass(
     holdOpen: patience?.holdOpen ?? (() => setIdleLimit(0)),
     patience,
   };
+  const sentNs = Bun.nanoseconds();
   try {
     return await (asksForTunnel(request) ? openTunnel(job, server) : forward(job));
   } catch (fault) {
@@ -198,6 +199,7 @@ async function pass(
     return err(denial);
   } finally {
     patience?.end();
+    gate.metrics.answered(route.config.name, (Bun.nanoseconds() - sentNs) / 1e6);
   }
 }
 

@@ -9,16 +9,20 @@ import { type Audit, openAudit } from "../audit/record.ts";
 import type { Config } from "../config/resolved.ts";
 import { createPolicyRevocations, type PolicyRevocations } from "../ledger/policy-revocations.ts";
 import { openRevocations, type Revocations } from "../ledger/revocations.ts";
+import { openSightings, type Sightings } from "../ledger/sightings.ts";
 import { openTokenHash, type TokenHash } from "../ledger/token-hash.ts";
 import { createLimiter, type Limiter } from "../limits/rate.ts";
 import { openStore } from "../store/open.ts";
+import type { Store } from "../store/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import { openSummary, type Summary } from "./summarize.ts";
 
 export type Ledger = {
+  readonly store: Store;
   readonly revocations: Revocations;
   readonly policyRevocations: PolicyRevocations;
   readonly tokenHash: TokenHash;
+  readonly sightings: Sightings;
   readonly limiter: Limiter;
   readonly audit: Audit;
   /** What strangers may write into the audit. */
@@ -52,6 +56,14 @@ export async function openLedger(
     });
     const issuers = () => config().issuers;
     const sessionLifetimeMs = () => config().session.lifetimeMs;
+    const sightings = openSightings({
+      store,
+      tokenHash,
+      signedOutAt: revocations.signedOutAt,
+      now,
+      retainMs: () => config().ledger.retainMs,
+      log,
+    });
     const audit = openAudit({
       store,
       key,
@@ -67,6 +79,7 @@ export async function openLedger(
       ...(store.takeTokens !== undefined && { takeTokens: store.takeTokens }),
     });
     return {
+      store,
       revocations,
       policyRevocations: createPolicyRevocations({
         revocations,
@@ -77,12 +90,13 @@ export async function openLedger(
         now,
       }),
       tokenHash,
+      sightings,
       limiter,
       audit,
       summary,
       async close() {
         summary.close();
-        await audit.close();
+        await Promise.all([audit.close(), sightings.close()]);
         await revocations.close();
         await store.close();
       },

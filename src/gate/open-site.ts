@@ -18,6 +18,7 @@ import type { Rules, Site } from "./site.ts";
 
 export type SiteDependencies = {
   readonly revocations: Rules["revocations"];
+  readonly historyOf: Rules["historyOf"];
   readonly log: Log;
   readonly now: () => number;
 };
@@ -26,7 +27,7 @@ export type SiteDependencies = {
 export async function openSite(
   assembly: Assembly,
   former: Site | undefined,
-  { log, now, revocations }: SiteDependencies,
+  { log, now, revocations, historyOf }: SiteDependencies,
 ): Promise<Site> {
   const { config } = assembly;
   const placeOf = await openGeo(config.geo);
@@ -34,7 +35,7 @@ export async function openSite(
   const verifiers = openVerifiers(config, issuers, former);
   const verifierOf = (route: RouteConfig) => verifiers.get(issuerKey(route));
   return {
-    ...makeRules(assembly, { revocations, placeOf, verifierOf }),
+    ...makeRules(assembly, { revocations, historyOf, placeOf, verifierOf }),
     issuers,
     verifiers,
     entryPlan: entryPlan(config.audit, config.routes),

@@ -1,13 +1,13 @@
 /**
- * Writes a decision down: as one log line, which never holds a query or a claim, and in the
- * audit, which keeps of them what the configuration names.
+ * Writes a decision down: as one log line, which never holds a query or a claim; in the audit,
+ * which keeps of them what the configuration names; in the ledger of tokens; in the metrics.
  *
  * @module
  */
-import { decisionEntry } from "../audit/entry.ts";
+import { type AuditEntry, decisionEntry } from "../audit/entry.ts";
 import { canonicalAddress } from "../lib/cidr.ts";
 import type { Result } from "../result.ts";
-import type { Denial, Inquiry, Token } from "../types.ts";
+import type { Denial, Inquiry, PolicyOutcome, Token } from "../types.ts";
 import type { Decision } from "./decide.ts";
 import type { Connection } from "./inquire.ts";
 import type { Gate } from "./site.ts";
@@ -27,7 +27,13 @@ export function recordDecision(gate: Gate, startedNs: number, ending: Ending): v
   const { inquiry, decision, result } = ending;
   const token = decision?.token;
   const denial = result.ok ? undefined : result.error;
+  const status = result.ok ? (result.value?.status ?? SWITCHING_PROTOCOLS) : result.error.status;
   const ms = elapsedMs(startedNs);
+  gate.metrics.decided(decision?.route?.config.name, denial?.code, status, ms);
+  if (decision !== undefined) {
+    gate.metrics.judged(decision.policies);
+    noteSighting(gate, inquiry, decision, denial);
+  }
   // One literal with all fields, and no spreads: this is written for every request.
   gate.log.decision({
     requestId: inquiry.id,
@@ -39,7 +45,7 @@ export function recordDecision(gate: Gate, startedNs: number, ending: Ending): v
     issuer: token?.issuerName,
     subject: token && gate.subjectHash(token),
     decision: result.ok ? "forward" : "deny",
-    status: result.ok ? (result.value?.status ?? SWITCHING_PROTOCOLS) : result.error.status,
+    status,
     code: denial?.code,
     reason: denial?.reason,
     detail: denial && quotableDetail(denial),
@@ -60,10 +66,35 @@ export function recordDecision(gate: Gate, startedNs: number, ending: Ending): v
     ...(program && { declaredClaims: program.declaredClaims }),
     ...(token && tokenParts(gate, token)),
   };
-  const status = result.ok ? (result.value?.status ?? SWITCHING_PROTOCOLS) : 0;
   const { entryPlan } = gate.site;
-  gate.ledger.audit.record(
+  record(
+    gate,
     decisionEntry(entryPlan, denial === undefined ? { ...parts, status } : { ...parts, denial }),
+  );
+}
+
+function record({ ledger, decisions }: Gate, entry: AuditEntry): void {
+  ledger.audit.record(entry);
+  decisions.publish(entry);
+}
+
+/** Whether a token passed is the gate's word: what the upstream fails at is not its owner's. */
+function noteSighting(
+  { ledger }: Gate,
+  { client }: Inquiry,
+  { token, route, policies }: Decision,
+  denial: Denial | undefined,
+): void {
+  if (token === undefined || route === undefined) return;
+  const denied = denial !== undefined && denial.status < 500;
+  const seen = { token, client, route: route.config.name, denied };
+  const isUnusual = policies.some(({ unusual }) => unusual !== undefined);
+  ledger.sightings.note(isUnusual ? { ...seen, unusual: signalsOf(policies) } : seen);
+}
+
+function signalsOf(policies: readonly PolicyOutcome[]) {
+  return policies.flatMap(({ name: policy, unusual = [] }) =>
+    unusual.map((signal) => ({ policy, signal })),
   );
 }
 
@@ -99,11 +130,12 @@ export function recordMalformed(gate: Gate, startedNs: number, malformed: Malfor
     detail: quotableDetail(denial),
     ms,
   });
+  gate.metrics.decided(undefined, denial.code, denial.status, ms);
   if (!gate.ledger.summary.admits(denial.code)) return;
   const nowMs = gate.now();
   const inquiry = { id, method, scheme, host: "", path: "", query: "", nowMs, client: { ip } };
   const parts = { inquiry, policies: [], ms, denial };
-  gate.ledger.audit.record(decisionEntry(gate.site.entryPlan, parts));
+  record(gate, decisionEntry(gate.site.entryPlan, parts));
 }
 
 function elapsedMs(startedNs: number): number {

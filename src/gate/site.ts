@@ -5,6 +5,7 @@
  * @module
  */
 import type { EntryPlan } from "../audit/entry.ts";
+import type { Feed } from "../audit/feed.ts";
 import type { Config, RouteConfig } from "../config/resolved.ts";
 import type { Issuer } from "../identity/issuers.ts";
 import type { Verifier } from "../identity/verify.ts";
@@ -14,6 +15,7 @@ import type { PolicySet } from "../policy/load.ts";
 import type { HeaderPlan } from "../proxy/headers.ts";
 import type { Upstream } from "../proxy/upstream.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { SubjectHash } from "../telemetry/subject-hash.ts";
 import type { History, Token } from "../types.ts";
 import type { Surroundings } from "./inquire.ts";
@@ -66,6 +68,9 @@ export type Gate = {
   readonly ledger: Ledger;
   /** What is open at the moment. */
   readonly streams: LiveStreams;
+  /** What is decided, for those who watch. */
+  readonly decisions: Feed;
+  readonly metrics: Metrics;
   readonly log: Log;
   readonly subjectHash: SubjectHash;
   readonly now: () => number;
