@@ -29,6 +29,7 @@ export function makeRules(assembly: Assembly, dependencies: RuleDependencies): R
     ...identityNames(config),
     ...policyHeaders,
     ...expectedHeaderNames(policies),
+    ...[...programs.values()].flatMap(({ headerNames }) => headerNames),
   ];
   const routes = config.routes.map((route): Route => {
     const program = programs.get(route.name);

@@ -125,7 +125,14 @@ function programOf(policy: LoadedPolicy, options: unknown, set: PolicySet): Prog
     notes: true,
     neutral: false,
   };
-  return { root: leaf, leaves: [leaf], set, declaredClaims: [], fits: new WeakMap() };
+  return {
+    root: leaf,
+    leaves: [leaf],
+    set,
+    declaredClaims: [],
+    headerNames: [],
+    fits: new WeakMap(),
+  };
 }
 
 /** @throws If the case names a time or an address that is none. */

@@ -39,6 +39,8 @@ export type Program = {
   readonly set: PolicySet;
   /** Top-level names in the claims schemas of its policies, sorted. */
   readonly declaredClaims: readonly string[];
+  /** Headers that its policies' options name as theirs to set, in lower case. */
+  readonly headerNames: readonly string[];
   /**
    * For claims seen before, which leaves' schemas they fit, by leaf. Claims are frozen, so
    * the answer holds as long as they live.
@@ -86,7 +88,8 @@ export function compile(
     });
   }
   if (findings.length > 0) return err(findings);
-  return ok({ root, leaves, set, declaredClaims: declaredClaims(leaves), fits: new WeakMap() });
+  const named = { declaredClaims: declaredClaims(leaves), headerNames: headerNames(leaves) };
+  return ok({ root, leaves, set, ...named, fits: new WeakMap() });
 }
 
 type Context = {
@@ -211,4 +214,15 @@ function declaredClaims(leaves: readonly Leaf[]): string[] {
     return claims !== undefined && TypeGuard.IsObject(claims) ? Object.keys(claims.properties) : [];
   });
   return [...new Set(names)].sort();
+}
+
+function headerNames(leaves: readonly Leaf[]): string[] {
+  const names = leaves.flatMap(({ policy, options }) => {
+    if (policy.options === undefined || !TypeGuard.IsObject(policy.options)) return [];
+    return Object.entries(policy.options.properties)
+      .filter(([, schema]) => schema.format === "upstream-header")
+      .map(([name]): unknown => Reflect.get(Object(options), name))
+      .filter((name) => typeof name === "string");
+  });
+  return [...new Set(names.map((name) => name.toLowerCase()))];
 }

@@ -18,6 +18,8 @@ export type Allow = {
   readonly headers?: Readonly<Record<string, string>>;
   /** How often this may be allowed, if the whole route allows. */
   readonly rateLimit?: PolicyRateLimit;
+  /** One line for the operator, as of a denial: why it was allowed, where that is not plain. */
+  readonly detail?: string;
   /** What is unusual about the request, in snake_case: noted in the ledger, whatever is decided. */
   readonly unusual?: readonly string[];
 };

@@ -307,7 +307,11 @@ function outcomeOf(leaf: Leaf, verdict: Verdict, exactMs: number): PolicyOutcome
       const { code, detail } = verdict;
       return detail === undefined ? { ...outcome, code } : { ...outcome, code, detail };
     }
-    default:
+    case "allow": {
+      const { detail } = verdict;
+      return detail === undefined ? outcome : { ...outcome, detail };
+    }
+    case "challenge":
       return outcome;
   }
 }

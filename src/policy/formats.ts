@@ -6,6 +6,7 @@
 import { FormatRegistry } from "@sinclair/typebox";
 import { parseRange } from "../lib/cidr.ts";
 import { parseDuration } from "../lib/duration.ts";
+import { HEADER_NAME, headerProblem } from "./verdict.ts";
 
 const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   cidr: (text) => parseRange(text) !== undefined,
@@ -14,6 +15,8 @@ const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   date: isDate,
   country: (text) => /^[A-Z]{2}$/.test(text), // ISO 3166-1 alpha-2
   pattern: isPattern,
+  header: (text) => text.length <= 128 && HEADER_NAME.test(text),
+  "upstream-header": (text) => headerProblem(text, "") === undefined,
 };
 
 /** What each format wants, for findings. */
@@ -24,6 +27,8 @@ export const FORMAT_HINTS: Readonly<Record<string, string>> = {
   date: "a date like 2026-12-24",
   country: "a country code like AT",
   pattern: "a regular expression",
+  header: "the name of a header",
+  "upstream-header": "the name of a header that policies may set",
 };
 
 /**

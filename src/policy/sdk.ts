@@ -32,7 +32,9 @@ export type {
 /**
  * Schemas of claims and options (TypeBox). For strings there are the formats `cidr`
  * (`10.0.0.0/8`), `time-zone` (`Europe/Vienna`), `duration` (`15m`), `date` (`2026-12-24`),
- * `country` (`AT`) and `pattern` (a regular expression).
+ * `country` (`AT`), `pattern` (a regular expression), `header` (a header's name) and
+ * `upstream-header`: one that this policy sets. Where an option of that format names a header, it
+ * is never taken from a client.
  */
 export { type Static, Type };
 
@@ -69,20 +71,15 @@ const ALLOW: Allow = Object.freeze({ verdict: "allow" });
  *   one header the later wins, and the route's identity headers win over both. `rateLimit` says
  *   how often it may be: beyond that the answer is 429. Those of several policies all apply.
  *   `unusual` notes in the ledger what struck the policy, in snake_case, and changes nothing else.
+ *   `detail` is one line for the operator, where it is not plain why this was allowed.
  */
 export function allow(obligations?: {
   headers?: Readonly<Record<string, string>>;
   rateLimit?: PolicyRateLimit;
+  detail?: string;
   unusual?: readonly string[];
 }): Allow {
-  const { headers, rateLimit, unusual } = obligations ?? {};
-  if (headers === undefined && rateLimit === undefined && unusual === undefined) return ALLOW;
-  return {
-    verdict: "allow",
-    ...(headers !== undefined && { headers }),
-    ...(rateLimit !== undefined && { rateLimit }),
-    ...(unusual !== undefined && { unusual }),
-  };
+  return obligations === undefined ? ALLOW : { verdict: "allow", ...obligations };
 }
 
 /**

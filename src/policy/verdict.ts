@@ -15,7 +15,8 @@ export type Verdict =
       readonly headers: Readonly<Record<string, string>>;
       /** Absent where there are none. */
       readonly rateLimits?: readonly RateLimit[];
-      /** Of one policy alone, never of a whole route: outcomes carry it from there on. */
+      /** Of one policy alone, never of a whole route: outcomes carry both from there on. */
+      readonly detail?: string;
       readonly unusual?: readonly string[];
     }
   | {
@@ -46,7 +47,7 @@ const CODE = /^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/;
 const CODE_LIMIT = 64;
 const DETAIL_LIMIT = 1_000;
 /** A field name: RFC 9110 §5.6.2 `token`. */
-const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+export const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: controls are what is refused (RFC 9110 §5.5)
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
 const HEADERS_LIMIT = 64;
@@ -126,7 +127,8 @@ type Allowed = Extract<Verdict, { kind: "allow" }>;
 
 const ALLOW: Allowed = Object.freeze({ kind: "allow", headers: NO_HEADERS });
 
-function readAllow(policy: string, { headers, rateLimit, unusual }: Answer): Verdict | string {
+function readAllow(policy: string, answer: Answer): Verdict | string {
+  const { headers, rateLimit, detail, unusual } = answer;
   let read: Allowed | string = headers === undefined ? ALLOW : readHeaders(headers);
   if (typeof read === "string") return read;
   if (rateLimit !== undefined) {
@@ -134,9 +136,10 @@ function readAllow(policy: string, { headers, rateLimit, unusual }: Answer): Ver
     if (typeof limit === "string") return limit;
     read = { ...read, rateLimits: [limit] };
   }
-  if (unusual === undefined) return read;
-  const signals = readSignals(unusual);
-  return typeof signals === "string" ? signals : { ...read, ...signals };
+  if (detail === undefined && unusual === undefined) return read;
+  if (!isDetail(detail)) return "allow() wants its detail as a string";
+  const signals = readSignals(unusual ?? []);
+  return typeof signals === "string" ? signals : { ...read, ...shortened(detail), ...signals };
 }
 
 /** @returns Nothing to note for an empty list. */
@@ -163,7 +166,7 @@ function readHeaders(headers: unknown): Allowed | string {
 }
 
 /** Names the header, never its value. */
-function headerProblem(name: string, value: unknown): string | undefined {
+export function headerProblem(name: string, value: unknown): string | undefined {
   if (name.length > 128 || !HEADER_NAME.test(name)) return "a header's name is not a field name";
   // Upstreams may take `X_Real_IP` or `X.Real.IP` for `X-Real-IP`.
   const alike = name.toLowerCase().replaceAll(/[^a-z0-9-]/g, "-");
@@ -196,9 +199,7 @@ function readRateLimit(policy: string, rateLimit: unknown): RateLimit | string {
 function readDeny(policy: string, answer: Answer): Verdict | string {
   const { code, detail, revoke } = answer;
   if (!isCode(code)) return "deny() wants a code in snake_case";
-  if (detail !== undefined && typeof detail !== "string") {
-    return "deny() wants its detail as a string";
-  }
+  if (!isDetail(detail)) return "deny() wants its detail as a string";
   if (revoke !== undefined && !isRevoke(revoke)) {
     return 'deny() wants revoke as "token", "session" or "subject"';
   }
@@ -209,10 +210,18 @@ function readDeny(policy: string, answer: Answer): Verdict | string {
     kind: "deny",
     policy,
     code,
-    ...(detail !== undefined && { detail: detail.slice(0, DETAIL_LIMIT) }),
+    ...shortened(detail),
     ...(revoke !== undefined && { revoke }),
     ...signals,
   };
+}
+
+function isDetail(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === "string";
+}
+
+function shortened(detail: string | undefined): { readonly detail?: string } {
+  return detail === undefined ? {} : { detail: detail.slice(0, DETAIL_LIMIT) };
 }
 
 function isRevoke(value: unknown): value is Revoke {

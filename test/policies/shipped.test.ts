@@ -10,7 +10,7 @@ import { loaded, placeOf, policyFolder, ref } from "../policy/policy-folder.ts";
 
 const SOURCES = join(import.meta.dir, "../../policies");
 const NAMES =
-  "client-network country device office-hours require-claim require-roles require-scopes token-age unusual-activity".split(
+  "break-glass client-network country device group-mapping office-hours owns-resource require-claim require-roles require-scopes step-up token-age unusual-activity".split(
     " ",
   );
 const set = await loaded("/nowhere/policies");
@@ -99,6 +99,27 @@ describe("shipped policies", () => {
     ["token-age", { maxAge: "15" }],
     ["token-age", { maxAge: 900 }],
     ["device", { mobile: "yes" }],
+    ["step-up", {}],
+    ["step-up", { acr: [] }],
+    ["step-up", { acr: "mfa" }],
+    ["step-up", { amr: ["two words"] }],
+    ["step-up", { maxAge: "900" }],
+    ["group-mapping", { groups: {} }],
+    ["group-mapping", { groups: { eng: [] } }],
+    ["group-mapping", { groups: { eng: ["a,b"] } }],
+    ["group-mapping", { groups: { eng: ["dev"] }, anyOf: [] }],
+    ["group-mapping", { groups: { eng: ["dev"] }, header: "X-Forwarded-User" }],
+    ["group-mapping", { groups: { eng: ["dev"] }, header: "Host" }],
+    ["group-mapping", { groups: { eng: ["dev"] }, others: "maybe" }],
+    ["owns-resource", { path: "/users" }],
+    ["owns-resource", { path: "users/:id" }],
+    ["owns-resource", { path: "/users/:id/orders/:order" }],
+    ["owns-resource", { path: "/users/:id?x=1" }],
+    ["owns-resource", { path: "/users/:id", bypass: [] }],
+    ["break-glass", { anyOf: [] }],
+    ["break-glass", { anyOf: ["sre"], header: "two words" }],
+    ["break-glass", { anyOf: ["sre"], minLength: 0 }],
+    ["break-glass", { anyOf: ["sre"], minLength: 201 }],
     ["unusual-activity", { atMost: "ban" }],
     ["unusual-activity", { threshold: 0 }],
     ["unusual-activity", { signInWithin: "soon" }],
