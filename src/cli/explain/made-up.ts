@@ -16,7 +16,7 @@ import { ask, placeCredential, STAND_IN, withPlaceForClaims } from "./ask.ts";
 import { type ClaimsToken, completeClaims, judgeClaims, readClaims } from "./claims-token.ts";
 import { explainAsked } from "./explain-asked.ts";
 import type { Explanation } from "./explanation.ts";
-import { openKnownRevocations } from "./known-revocations.ts";
+import { openKnownLedger } from "./known-ledger.ts";
 import { type MadeUpRequest, type RequestFlags, readRequest } from "./request.ts";
 import { openTokenVerifiers } from "./token-verifiers.ts";
 
@@ -79,10 +79,11 @@ export async function explainMadeUp(
     },
   });
   const tokens = openTokenVerifiers(config, { fetch, warn });
-  const known = await openKnownRevocations(config, warn);
+  const known = await openKnownLedger(config, warn);
   try {
     const rules = makeRules(claims === undefined ? assembly : withPlaceForClaims(assembly), {
       revocations: known.revocations,
+      historyOf: known.historyOf,
       placeOf: await openGeo(config.geo),
       verifierOf: claims === undefined ? tokens.verifierOf : claimsVerifier,
     });
