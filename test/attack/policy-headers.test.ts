@@ -20,6 +20,9 @@ export default definePolicy({
 });
 `;
 
+/** A header that only the options name, set only for some of those who pass. */
+const MAPPING = { groups: { eng: ["developer"] }, header: "X-App-Roles" };
+
 const key = makeKey("P-256");
 let gate: AttackGate;
 
@@ -32,6 +35,12 @@ beforeAll(async () => {
       ],
       routes: [
         { name: "tier", upstream: "echo", policies: ["tier"] },
+        {
+          name: "mapped",
+          match: { path: "/mapped" },
+          upstream: "echo",
+          policies: [{ any: [{ not: "tier" }, { "group-mapping": MAPPING }, "tier"] }],
+        },
         { name: "public", match: { path: "/public" }, upstream: "echo", public: true },
       ],
     },
@@ -52,13 +61,14 @@ async function upstreamSees(target: string, lines: readonly string[]) {
   return JSON.parse(body).headers;
 }
 
-test.each(["X-Tier", "x_tier", "X.Tier", "X-Discount", "X_DISCOUNT"])(
+test.each(["X-Tier", "x_tier", "X.Tier", "X-Discount", "X_DISCOUNT", "X-App-Roles", "x.app_roles"])(
   "%s is never the client's word",
   async (name) => {
     const forged = `${name}: forged`;
     for (const [target, lines] of [
       ["/", [bearer(mint({})), forged]],
       ["/", [bearer(mint({ tier: "gold" })), forged]],
+      ["/mapped", [bearer(mint({})), forged]],
       ["/public", [forged]],
     ] as const) {
       expect(JSON.stringify(await upstreamSees(target, lines))).not.toContain("forged");
@@ -69,4 +79,6 @@ test.each(["X-Tier", "x_tier", "X.Tier", "X-Discount", "X_DISCOUNT"])(
 test("and the policy's own passes", async () => {
   const lines = [bearer(mint({ tier: "gold" })), "X-Tier: forged"];
   expect((await upstreamSees("/", lines))["x-tier"]).toBe("gold");
+  const mapped = [bearer(mint({ groups: ["eng"] })), "X-App-Roles: forged"];
+  expect((await upstreamSees("/mapped", mapped))["x-app-roles"]).toBe("developer");
 });
