@@ -102,6 +102,19 @@ describe("policy samples hold", () => {
   });
 });
 
+test("the example policies load, type-check and hold their cases", async () => {
+  const folder = join(ROOT, "docs/examples/policies");
+  await using state = await tempFolder({});
+  expect(await typecheckPolicies(folder, state.path)).toEqual([]);
+  const set = await loadPolicies(folder);
+  if (!set.ok) throw new Error(set.error.map(({ message }) => message).join("\n"));
+  const names = new Set(["employed", "team-file"]);
+  const results = await runCases(set.value, { timeoutMs: 1_000, names });
+  set.value.dispose();
+  expect(new Set(results.map(({ policy }) => policy))).toEqual(names);
+  expect(results.filter(({ ok }) => !ok)).toEqual([]);
+});
+
 describe("docs/policies.md names the policies in the binary", () => {
   /** Name and options of each row of its last table. */
   const rows = [...read("docs/policies.md").matchAll(/^\| `([\w-]+)` +\| ([^|]*`[^|]*)\|/gm)]
