@@ -169,7 +169,7 @@ export async function openRedisStore(
       const counts = countsByMoment(kind) ? "later" : "earlier";
       const field = fieldOf(kind, issuer, value);
       // Lua reads the time alone: its reader of JSON breaks off at half a character.
-      const json = JSON.stringify({ atMs, ...revocation });
+      const json = JSON.stringify(Object.assign({ atMs }, revocation));
       const forgottenMs = now() - FORGOTTEN_AFTER_MS;
       await run(REVOKE, field, atMs, untilMs, json, counts, forgottenMs, MOST_REVOCATIONS);
     },

@@ -269,6 +269,13 @@ export function testStore(make: () => Promise<StorePlace>): void {
       ]);
     });
 
+    test("of a name with half a character are no fault, and renewed like any other", async () => {
+      const odd = revocation({ kind: "subject", value: "x\ud800y" });
+      await store.revoke(odd);
+      await store.revoke({ ...odd, atMs: 1_500 });
+      expect(await store.revocations(2_000)).toMatchObject([{ kind: "subject", atMs: 1_500 }]);
+    });
+
     test("are all listed, however many there are", async () => {
       const values = Array.from({ length: 1_500 }, (_, at) => `token-${at}`);
       await Promise.all(values.map((value) => store.revoke(revocation({ value }))));
