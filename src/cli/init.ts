@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { lstat, mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { GateError } from "../errors.ts";
@@ -12,7 +12,14 @@ import { editorConfig, writeTypes } from "../policy/types-on-disk.ts";
 import { policiesIn, writeSchema } from "./editor-schema.ts";
 import { discoverIssuer } from "./init/discover.ts";
 import { nextSteps } from "./init/next-steps.ts";
-import { GITIGNORE, STAFF_POLICY, type StarterIssuer, starterConfig } from "./init/starter.ts";
+import {
+  GITIGNORE,
+  STAFF_POLICY,
+  STARTER_SCENARIOS,
+  type StarterIssuer,
+  starterConfig,
+} from "./init/starter.ts";
+import { isThere } from "./is-there.ts";
 import { type Paint, paintFor, visible } from "./paint.ts";
 import { programWord } from "./program-word.ts";
 
@@ -90,6 +97,11 @@ async function writeStart(folder: string, issuer: StarterIssuer): Promise<readon
     "types and completion in editors",
     editorConfig(policies, state),
   );
+  const scenarios = await create(
+    "claimgate.scenarios.yaml",
+    "requests, and what must become of them",
+    STARTER_SCENARIOS,
+  );
   const ignored = await create(".gitignore", "keeps keys out of version control", GITIGNORE);
   await writeTypes(state);
   await writeSchema(state, await policiesIn(policies));
@@ -99,7 +111,7 @@ async function writeStart(folder: string, issuer: StarterIssuer): Promise<readon
     `${visible(about)}, a guarded route, a public one`,
     starterConfig(issuer),
   );
-  return [config, policy, types, ignored];
+  return [config, policy, scenarios, types, ignored];
 }
 
 /** @returns Whether it was written; a file that exists is left alone. */
@@ -141,13 +153,6 @@ async function report(written: readonly Written[], folder: string, paint: Paint)
   text += `\n${paint("Left as it was", "bold")}\n`;
   for (const { name } of left) text += line(name, await lackOf(name, folder));
   return text;
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** Turns what the file system refuses into a fault that names the folder. */

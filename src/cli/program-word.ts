@@ -7,10 +7,13 @@ import { realpathSync } from "node:fs";
 
 /** @returns One or more words for a POSIX shell: `claimgate`, or paths that work anywhere. */
 export function programWord(): string {
-  // Compiled, the entry point lies in Bun's embedded file system, and execPath is the executable.
-  const isCompiled = /^(?:\/\$bunfs\/|[A-Z]:[\\/]~BUN[\\/])/u.test(Bun.main);
-  if (isCompiled) return wordFor("claimgate", process.execPath);
+  if (isCompiled()) return wordFor("claimgate", process.execPath);
   return `${wordFor("bun", process.execPath)} ${shellQuoted(Bun.main)}`;
+}
+
+/** Whether this is the executable: then the entry point lies in Bun's embedded file system. */
+export function isCompiled(): boolean {
+  return /^(?:\/\$bunfs\/|[A-Z]:[\\/]~BUN[\\/])/u.test(Bun.main);
 }
 
 /** The plain name where the shell finds the same file by it. */

@@ -29,6 +29,7 @@ describe("claimgate init", () => {
     expect((await readdir(folder.path)).sort()).toEqual([
       ".claimgate",
       ".gitignore",
+      "claimgate.scenarios.yaml",
       "claimgate.yaml",
       "policies",
     ]);
@@ -44,6 +45,9 @@ describe("claimgate init", () => {
       out: "1 issuer, 2 routes, 1 policy, 2 cases: all hold\n",
       err: "",
     });
+    const tested = await runClaimgate(["test"], { cwd: folder.path });
+    expect({ exitCode: tested.exitCode, err: tested.err }).toEqual({ exitCode: 0, err: "" });
+    expect(tested.out).toMatch(/^6 passed \(/m);
   });
 
   test("prints the commands of the first minute", async () => {

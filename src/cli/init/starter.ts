@@ -86,6 +86,29 @@ export default definePolicy({
 });
 `;
 
+/** The text of claimgate.scenarios.yaml. */
+export const STARTER_SCENARIOS = `# What must become of whole requests: \`claimgate test\` tries it with the gate's own rules, with
+# made-up tokens and without a network. It may also have at, country, device, history, and more.
+scenarios:
+  - name: staff reach the application, which is told who they are
+    request: { url: "http://localhost:8080/" }
+    claims: { sub: alice, roles: [staff] }
+    expect: { decision: forward, upstreamHeaders: { X-User: alice } }
+
+  - name: guests do not
+    request: { url: "http://localhost:8080/" }
+    claims: { sub: bob, roles: [guest] }
+    expect: { decision: deny, status: 403, policy: staff, reason: role_missing }
+
+  - name: nobody does without a token
+    request: { url: "http://localhost:8080/" }
+    expect: { decision: deny, status: 401, code: token_missing }
+
+  - name: what is public needs none
+    request: { url: "http://localhost:8080/public/logo.svg" }
+    expect: { decision: forward }
+`;
+
 export const GITIGNORE = `# Claimgate's own: keys, editor types; revocations and audit
 .claimgate/
 claimgate.db*
