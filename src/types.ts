@@ -182,7 +182,10 @@ export type DenialCode =
   | "internal_fault"
   | "keys_unavailable"
   | "store_unavailable"
-  | "overloaded";
+  | "overloaded"
+  | "cross_site"
+  | "login_failed"
+  | "issuer_unreachable";
 
 /** A decision not to forward: a value, never an exception. */
 export type Denial = {
@@ -198,6 +201,8 @@ export type Denial = {
   /** Where a policy broke, without what it was given. */
   readonly stack?: string;
   readonly challenge?: Challenge;
+  /** For a person's page: where they can sign in, anew or for the first time; a path of ours. */
+  readonly signIn?: string;
   /** Methods for the `Allow` field of a 405. */
   readonly allow?: readonly string[];
   /** For `Retry-After`: whole, at least 1. */

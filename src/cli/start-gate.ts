@@ -10,6 +10,7 @@ import type { Config, ListenAddress } from "../config/resolved.ts";
 import { type Finding, GateError } from "../errors.ts";
 import { type Assembly, assemble, stateFolderOf } from "../gate/assemble.ts";
 import { openLedger } from "../gate/ledger.ts";
+import { openGateLogin } from "../gate/open-login.ts";
 import { openSite, retireSite } from "../gate/open-site.ts";
 import type { Gate } from "../gate/site.ts";
 import { openStreams } from "../gate/streams.ts";
@@ -64,9 +65,12 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
   let tls = config.tls && (await readTls(config.tls));
   const ledger = await openLedger(() => config, { log, now });
   const { revocations, sightings } = ledger;
-  const siteParts = { log, now, revocations, historyOf: sightings.history };
+  const login = openGateLogin({ site: () => gate.site, ledger, log, now });
+  const { sessions } = login;
+  const siteParts = { log, now, revocations, historyOf: sightings.history, sessions };
   const gate: Gate = {
     ledger,
+    login,
     streams: openStreams({ site: () => gate.site, ledger, log, now }),
     site: await openSite(assembly.value, undefined, siteParts),
     decisions: createFeed(),

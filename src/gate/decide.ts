@@ -7,11 +7,16 @@
  *
  * @module
  */
+import { GateError } from "../errors.ts";
 import { readings } from "../lib/path.ts";
-import { err, ok, type Result } from "../result.ts";
+import { sessionCookieName } from "../login/context.ts";
+import { isOwnOrigin } from "../login/logout.ts";
+import { SIGN_OUT_AUTHOR } from "../login/sessions.ts";
+import { type Err, err, ok, type Result } from "../result.ts";
+import type { Revocation } from "../store/store.ts";
 import type { Denial, Inquiry, PolicyOutcome, RateLimit, Refusal, Token } from "../types.ts";
 import { authorize } from "./authorize.ts";
-import { extractCredential } from "./extract.ts";
+import { extractCredential, extractSession } from "./extract.ts";
 import { identify } from "./identify.ts";
 import { matchRoute } from "./match.ts";
 import { RESERVED_PREFIX } from "./reserved.ts";
@@ -54,15 +59,15 @@ export async function decide(
   if (route.config.public) return { route, policies: NO_POLICIES, result: ok(NOTHING) };
 
   const credential = extractCredential(inquiry, route.config.credentials);
-  if (!credential.ok) return { route, policies: NO_POLICIES, result: credential };
-
-  const verifying = verifyCredential(route, credential.value, tokenMs);
+  const verifying = credential.ok
+    ? verifyCredential(route, credential.value, tokenMs)
+    : findSession(rules, route, inquiry, credential);
   const verified = verifying instanceof Promise ? await verifying : verifying;
   if (!verified.ok) return { route, policies: NO_POLICIES, result: verified };
   const token = verified.value;
 
-  const revoked = checkRevocation(rules, token);
-  if (revoked !== undefined) return { route, token, policies: NO_POLICIES, result: err(revoked) };
+  const refused = checkRevocation(rules, token) ?? checkCrossSite(rules, route, inquiry, token);
+  if (refused !== undefined) return { route, token, policies: NO_POLICIES, result: err(refused) };
 
   const asking = authorize(rules, route, token, inquiry);
   const { outcomes: policies, result } = asking instanceof Promise ? await asking : asking;
@@ -117,16 +122,88 @@ function inDenials(verified: Result<Token, Refusal>): Result<Token, Denial> {
 }
 
 /**
+ * The browser's session, where the route takes one and nothing was sent on purpose.
+ *
+ * @param missing What the request gets without.
+ */
+function findSession(
+  { sessions, config }: Rules,
+  route: Route,
+  inquiry: Inquiry,
+  missing: Err<Denial>,
+): Result<Token, Denial> | Promise<Result<Token, Denial>> {
+  if (missing.error.code !== "token_missing" || sessions === undefined) return missing;
+  const name = sessionCookieName({ secure: config.publicUrl?.startsWith("https:") === true });
+  const id = extractSession(inquiry, route.config.credentials, name);
+  if (!id.ok) return id;
+  if (id.value === undefined) return missing;
+  const found = sessions.find(id.value, inquiry.nowMs);
+  return found instanceof Promise
+    ? found.then((token) => asCredential(route, token), storeUnavailable)
+    : asCredential(route, found);
+}
+
+/** One that is unknown, has ended or is of an issuer that the route does not take is none. */
+function asCredential({ config }: Route, token: Token | undefined): Result<Token, Denial> {
+  if (token === undefined) return err(noSession("session_unknown"));
+  return config.issuers.includes(token.issuerName)
+    ? ok(token)
+    : err(noSession("session_issuer_other"));
+}
+
+function noSession(reason: string): Denial {
+  return { status: 401, code: "token_missing", reason };
+}
+
+/** @throws Whatever is not the store's failure. */
+function storeUnavailable(fault: unknown): Result<Token, Denial> {
+  if (!(fault instanceof GateError) || fault.code !== "store_unavailable") throw fault;
+  return err({ status: 503, code: "store_unavailable", reason: "session_unread" });
+}
+
+/**
+ * What another site makes a browser send comes with the person's cookie, too: it may look, and
+ * change nothing (design, section 7).
+ */
+function checkCrossSite(
+  { config }: Rules,
+  route: Route,
+  inquiry: Inquiry,
+  token: Token,
+): Denial | undefined {
+  if (token.session === undefined || route.config.crossSite === "allow") return undefined;
+  const { method, headers } = inquiry;
+  const isSafe = SAFE_METHODS.includes(method) && !headers.has("upgrade");
+  if (isSafe) return undefined;
+  const origin = headers.get("origin");
+  const secure = config.publicUrl?.startsWith("https:") === true;
+  const isForeign =
+    origin === null
+      ? headers.get("sec-fetch-site") === "cross-site"
+      : !isOwnOrigin({ secure }, origin, inquiry);
+  return isForeign ? { status: 403, code: "cross_site", reason: "origin_foreign" } : undefined;
+}
+
+/** RFC 9110 §9.2.1, but for TRACE, which nobody gets. */
+const SAFE_METHODS: readonly string[] = ["GET", "HEAD", "OPTIONS"];
+
+/**
  * What is known to be revoked is refused whatever became of the store. While the store has
  * been lost for too long nobody knows what else is, and the gate closes unless told not to.
  */
 export function checkRevocation({ revocations, config }: Rules, token: Token): Denial | undefined {
   const revocation = revocations.check(token);
   if (revocation !== undefined) {
+    if (hasEnded(token, revocation)) return noSession("session_ended");
     return { status: 401, code: "token_revoked", reason: `${revocation.kind}_revoked` };
   }
   if (config.revocation.onStoreLoss === "serve" || revocations.state().fresh) return undefined;
   return { status: 503, code: "store_unavailable", reason: "revocations_stale" };
+}
+
+/** A session that its owner or the provider has ended was not taken from anybody: there is none. */
+function hasEnded({ session }: Token, { kind, author }: Revocation): boolean {
+  return session !== undefined && (kind === "logout" || author === SIGN_OUT_AUTHOR);
 }
 
 function malformed(reason: string): Denial {

@@ -4,8 +4,9 @@
  *
  * @module
  */
+import type { BrandConfig } from "../config/resolved.ts";
 import type { Challenge, Denial, DenialCode, LimitStanding } from "../types.ts";
-import { denialPage, PAGE_HEADERS } from "./page.ts";
+import { denialPage } from "./page.ts";
 
 /** One plain sentence a code, for people; the code itself is for machines. */
 export const TITLES: Readonly<Record<DenialCode, string>> = {
@@ -29,6 +30,9 @@ export const TITLES: Readonly<Record<DenialCode, string>> = {
   keys_unavailable: "The token cannot be verified at the moment",
   store_unavailable: "The gate cannot tell at the moment whether the token still holds",
   overloaded: "The gate is overloaded",
+  cross_site: "Another site asked for this, and may not",
+  login_failed: "The sign-in did not work",
+  issuer_unreachable: "The identity provider does not answer",
 };
 
 /** RFC 6750 §3.1: why a credential did not do; nothing where none was sent. */
@@ -42,9 +46,15 @@ const BEARER_ERRORS: Partial<Record<DenialCode, string>> = {
 
 /**
  * @param accept The client's `Accept`, which chooses between JSON and a page.
+ * @param brand How the page looks.
  * @see https://www.rfc-editor.org/rfc/rfc9457
  */
-export function answerDenial(denial: Denial, requestId: string, accept: string | null): Response {
+export function answerDenial(
+  denial: Denial,
+  requestId: string,
+  accept: string | null,
+  brand?: BrandConfig,
+): Response {
   const { status, code } = denial;
   const title = TITLES[code];
   const headers = new Headers({ "Cache-Control": "no-store", "X-Request-Id": requestId });
@@ -57,8 +67,7 @@ export function answerDenial(denial: Denial, requestId: string, accept: string |
   }
   if (denial.rateLimit !== undefined) setRateLimit(headers, denial.rateLimit);
   if (prefersHtml(accept)) {
-    for (const [name, value] of PAGE_HEADERS) headers.set(name, value);
-    return new Response(denialPage({ status, code, title, requestId }), { status, headers });
+    return denialPage({ denial, title, requestId, brand, headers });
   }
   headers.set("Content-Type", "application/problem+json");
   const problem = { type: `urn:claimgate:denial:${code}`, title, status, code, requestId };

@@ -4,6 +4,7 @@
  * @module
  */
 import type { CredentialPlace } from "../config/resolved.ts";
+import { cookiesNamed } from "../lib/cookies.ts";
 import { err, ok, type Result } from "../result.ts";
 import type { Denial, Inquiry } from "../types.ts";
 
@@ -37,6 +38,22 @@ export function extractCredential(
   return ok(found);
 }
 
+/**
+ * The gate's own cookie, for a request without any other credential. Two of its name are two
+ * credentials: one may have been put there by a neighbour domain, and nobody can tell which.
+ *
+ * @param cookieName As the gate names it at its public address.
+ */
+export function extractSession(
+  { headers }: Inquiry,
+  places: readonly CredentialPlace[],
+  cookieName: string,
+): Result<string | undefined, Denial> {
+  if (!places.some(({ kind }) => kind === "session")) return ok(undefined);
+  const [id, ...others] = new Set(cookiesNamed(headers.get("cookie"), cookieName));
+  return others.length > 0 ? err(givenTwice()) : ok(id);
+}
+
 const TWICE = Symbol("given twice");
 
 /** `undefined` where the place is empty, or holds another scheme's credential. */
@@ -50,6 +67,8 @@ function readPlace(inquiry: Inquiry, place: CredentialPlace): string | typeof TW
       return only(cookiesNamed(inquiry.headers.get("cookie"), place.name));
     case "query":
       return only(parametersNamed(inquiry.query, place.name));
+    case "session":
+      return undefined; // What comes by itself is looked for only where nothing was sent on purpose.
   }
 }
 
@@ -69,15 +88,6 @@ function readHeader(value: string | null): string | typeof TWICE | undefined {
 
 function only(values: readonly string[]): string | typeof TWICE | undefined {
   return values.length > 1 ? TWICE : values[0];
-}
-
-function cookiesNamed(header: string | null, name: string): string[] {
-  if (header === null) return [];
-  return header
-    .split(";")
-    .map((pair) => pair.trim())
-    .filter((pair) => pair.startsWith(`${name}=`))
-    .map((pair) => pair.slice(name.length + 1));
 }
 
 function parametersNamed(query: string, name: string): string[] {

@@ -1,6 +1,6 @@
 /**
  * A request's straight way from arrival to answer:
- * read → limit the address → decide → limit the subject → forward or answer the denial →
+ * read → limit the address → decide → limit the subject → forward, lead to sign-in or deny →
  * revoke what a policy asked for → record.
  *
  * @module
@@ -20,6 +20,7 @@ import { openPatience } from "./patience.ts";
 import { recordDecision, recordMalformed } from "./record.ts";
 import { answerReserved, RESERVED_PREFIX } from "./reserved.ts";
 import { applyRevocations } from "./revoke.ts";
+import { leadToSignIn } from "./sign-in.ts";
 import type { Gate, Route, Site } from "./site.ts";
 
 /** What the gate needs of the server a request came on. */
@@ -71,7 +72,8 @@ async function answer(
   const readNow = () => readInquiry(request, connection, gate.site.surroundings, id, gate.now());
   let read = readNow();
   // Whoever asks how the gate is must be told above all while something is wrong with it.
-  const own = read.ok && isReserved(read.value) ? answerReserved(gate, read.value) : undefined;
+  const own =
+    read.ok && isReserved(read.value) ? await answerReserved(gate, read.value, request) : undefined;
   if (own?.ok) return own.value;
 
   const { limiter, audit } = gate.ledger;
@@ -89,16 +91,17 @@ async function answer(
     return answerDenial(read.error, id, accept);
   }
   const { inquiry, ambiguousPath } = read.value;
+  const { brand } = site.config;
   if (own !== undefined) {
     recordDecision(gate, startedNs, { inquiry, result: own });
-    return answerDenial(own.error, id, accept);
+    return answerDenial(own.error, id, accept, brand);
   }
 
   const { address } = site.config.limits;
   const shut = limitAddress(limiter, address, inquiry);
   if (shut !== undefined) {
     recordDecision(gate, startedNs, { inquiry, result: err(shut) });
-    return answerDenial(shut, id, accept);
+    return answerDenial(shut, id, accept, brand);
   }
 
   const decision = await decide(site, inquiry, ambiguousPath);
@@ -117,8 +120,14 @@ async function answer(
   // In force before the denial is answered.
   applyRevocations(gate, inquiry, decision);
 
-  recordDecision(gate, startedNs, { inquiry, decision, result: passed });
-  return passed.ok ? passed.value : answerDenial(passed.error, id, accept);
+  if (passed.ok) {
+    recordDecision(gate, startedNs, { inquiry, decision, result: passed });
+    return passed.value;
+  }
+  const { denial, redirect } = leadToSignIn(site, inquiry, decision, passed.error);
+  recordDecision(gate, startedNs, { inquiry, decision, result: err(denial) });
+  redirect?.headers.set("X-Request-Id", id);
+  return redirect ?? answerDenial(denial, id, accept, brand);
 }
 
 type Passage = {

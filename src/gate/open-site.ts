@@ -19,6 +19,7 @@ import type { Rules, Site } from "./site.ts";
 export type SiteDependencies = {
   readonly revocations: Rules["revocations"];
   readonly historyOf: Rules["historyOf"];
+  readonly sessions: Rules["sessions"];
   readonly log: Log;
   readonly now: () => number;
 };
@@ -27,7 +28,7 @@ export type SiteDependencies = {
 export async function openSite(
   assembly: Assembly,
   former: Site | undefined,
-  { log, now, revocations, historyOf }: SiteDependencies,
+  { log, now, revocations, historyOf, sessions }: SiteDependencies,
 ): Promise<Site> {
   const { config } = assembly;
   const placeOf = await openGeo(config.geo);
@@ -35,7 +36,7 @@ export async function openSite(
   const verifiers = openVerifiers(config, issuers, former);
   const verifierOf = (route: RouteConfig) => verifiers.get(issuerKey(route));
   return {
-    ...makeRules(assembly, { revocations, historyOf, placeOf, verifierOf }),
+    ...makeRules(assembly, { revocations, historyOf, sessions, placeOf, verifierOf }),
     issuers,
     verifiers,
     entryPlan: entryPlan(config.audit, config.routes),

@@ -17,6 +17,7 @@ import type { Route, Rules } from "./site.ts";
 export type RuleDependencies = {
   readonly revocations: Rules["revocations"];
   readonly historyOf?: Rules["historyOf"];
+  readonly sessions?: Rules["sessions"];
   readonly placeOf: Surroundings["placeOf"];
   /** Asked for each route that is not public. */
   readonly verifierOf: (route: RouteConfig) => Verifier | undefined;
@@ -24,7 +25,7 @@ export type RuleDependencies = {
 
 export function makeRules(assembly: Assembly, dependencies: RuleDependencies): Rules {
   const { config, policies, programs, policyHeaders } = assembly;
-  const { revocations, historyOf, placeOf, verifierOf } = dependencies;
+  const { revocations, historyOf, sessions, placeOf, verifierOf } = dependencies;
   const claimedNames = [
     ...identityNames(config),
     ...policyHeaders,
@@ -49,6 +50,7 @@ export function makeRules(assembly: Assembly, dependencies: RuleDependencies): R
     routes,
     revocations,
     historyOf,
+    sessions,
     table: buildRouteTable(routes),
     surroundings: { isTrusted: trustOf(config), placeOf },
   };

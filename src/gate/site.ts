@@ -10,6 +10,8 @@ import type { Config, RouteConfig } from "../config/resolved.ts";
 import type { Issuer } from "../identity/issuers.ts";
 import type { Verifier } from "../identity/verify.ts";
 import type { Revocations } from "../ledger/revocations.ts";
+import type { Login } from "../login/login.ts";
+import type { SessionFinder } from "../login/sessions.ts";
 import type { Program } from "../policy/compose.ts";
 import type { PolicySet } from "../policy/load.ts";
 import type { HeaderPlan } from "../proxy/headers.ts";
@@ -33,6 +35,8 @@ export type Rules = {
   readonly revocations: Pick<Revocations, "check" | "state">;
   /** A token's past; without it every token is one that was never seen. */
   readonly historyOf?: ((token: Token) => Promise<History>) | undefined;
+  /** Of browsers that are signed in; without it nobody is. */
+  readonly sessions?: SessionFinder | undefined;
 };
 
 export type Route = {
@@ -66,6 +70,7 @@ export type Gate = {
   /** How the last reload went; absent before the first. */
   lastReload?: { readonly inForce: boolean; readonly atMs: number };
   readonly ledger: Ledger;
+  readonly login: Login;
   /** What is open at the moment. */
   readonly streams: LiveStreams;
   /** What is decided, for those who watch. */

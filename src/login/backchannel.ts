@@ -5,6 +5,7 @@
  * @module
  */
 import { claimedIssuer, verifyJwt } from "../identity/verify-jwt.ts";
+import { logoutValue } from "../ledger/revocation.ts";
 import { err, ok, type Result } from "../result.ts";
 import type { LoginAnswer, LoginContext, LoginRequest } from "./context.ts";
 import type { Provider } from "./provider.ts";
@@ -28,7 +29,8 @@ export async function answerBackchannelLogout(
   { inquiry, readText }: LoginRequest,
 ): Promise<LoginAnswer> {
   const form = await readForm(inquiry.headers, readText);
-  const checked = form === undefined ? err("form_refused") : await check(context, form, inquiry.nowMs);
+  const checked =
+    form === undefined ? err("form_refused") : await check(context, form, inquiry.nowMs);
   if (!checked.ok) {
     const reason = `logout_token_${checked.error}`;
     context.log.event("warn", "logout_refused", "a logout token was refused", { reason });
@@ -102,8 +104,10 @@ async function check(
   }
   if (sid !== undefined && !isName(sid)) return err("sid_refused");
   if (sub !== undefined && !isName(sub)) return err("sub_refused");
-  if (isName(sid)) return ok({ provider, value: `sid:${sid}`, id: jti });
-  return isName(sub) ? ok({ provider, value: `sub:${sub}`, id: jti }) : err("subject_missing");
+  if (isName(sid)) return ok({ provider, value: logoutValue({ sid }), id: jti });
+  return isName(sub)
+    ? ok({ provider, value: logoutValue({ subject: sub }), id: jti })
+    : err("subject_missing");
 }
 
 function isTime(value: unknown): value is number {

@@ -18,9 +18,9 @@ import {
 } from "./context.ts";
 import { loginDenial } from "./denials.ts";
 import { refusedLogin } from "./failure.ts";
-import { ClaimMissing, type Sessions } from "./sessions.ts";
 import { overageOf } from "./overage.ts";
 import type { Grant, Provider } from "./provider.ts";
+import { ClaimMissing, type Sessions } from "./sessions.ts";
 import { CALLBACK_PATH, publicPart } from "./start.ts";
 
 const HAND_OVER_MS = 30_000;

@@ -17,7 +17,7 @@ import { createAttemptCookies } from "./attempt.ts";
 import { answerBackchannelLogout } from "./backchannel.ts";
 import { answerCallback } from "./callback.ts";
 import type { LoginAct, LoginAnswer, LoginContext, LoginRequest } from "./context.ts";
-import { askLogout, answerLogout } from "./logout.ts";
+import { answerLogout, askLogout } from "./logout.ts";
 import { createOrigins } from "./origins.ts";
 import { openProvider, type Provider } from "./provider.ts";
 import { signedOutPage } from "./screens.ts";

@@ -22,10 +22,10 @@ export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): 
 function markup(part: Part): string {
   if (part === undefined) return "";
   if (Array.isArray(part)) return part.map(({ html }: Html) => html).join("");
-  return typeof part === "object" && "html" in part ? part.html : escape(String(part));
+  return typeof part === "object" && "html" in part ? part.html : escapeText(String(part));
 }
 
-function escape(text: string): string {
+function escapeText(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 

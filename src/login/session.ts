@@ -107,7 +107,9 @@ export function renewRecord(record: SessionRecord, renewal: Renewal, nowMs: numb
 const ABOUT_SIGN_IN: readonly string[] = ["acr", "amr", "auth_time", "sid"];
 
 function signInOf(claims: ProviderClaims): ProviderClaims {
-  return Object.fromEntries(Object.entries(claims).filter(([name]) => ABOUT_SIGN_IN.includes(name)));
+  return Object.fromEntries(
+    Object.entries(claims).filter(([name]) => ABOUT_SIGN_IN.includes(name)),
+  );
 }
 
 /** How long before the provider's word expires it is renewed, at most. */

@@ -143,7 +143,11 @@ export function openSessions(deps: SessionDependencies): Sessions {
     return inUse(hash, here, nowMs);
   }
 
-  function adopt(hash: string, here: Known, { value, record, untilMs }: Extract<Renewed, { kind: "renewed" }>) {
+  function adopt(
+    hash: string,
+    here: Known,
+    { value, record, untilMs }: Extract<Renewed, { kind: "renewed" }>,
+  ) {
     Object.assign(here, { value, record, untilMs, retryMs: 0 });
     const token = tokenOf(record, here.issuer);
     if (token === undefined) known.delete(hash);
@@ -207,13 +211,26 @@ export function openSessions(deps: SessionDependencies): Sessions {
     const record = value === undefined ? undefined : await readRecord(await ring(), hash, value);
     const issuer = record && providerOf(record.issuerName)?.issuer.config;
     const token = record && issuer && tokenOf(record, issuer);
-    if (value === undefined || record === undefined || issuer === undefined || token === undefined) {
+    if (
+      value === undefined ||
+      record === undefined ||
+      issuer === undefined ||
+      token === undefined
+    ) {
       known.delete(hash);
       unknown.set(hash, true);
       return undefined;
     }
     // Until when the store keeps it is told by the first touch, which comes with this request.
-    const here = { value, record, untilMs: now() + 1, retryMs: 0, token, issuer, isTouching: false };
+    const here = {
+      value,
+      record,
+      untilMs: now() + 1,
+      retryMs: 0,
+      token,
+      issuer,
+      isTouching: false,
+    };
     setToken(here, token);
     known.set(hash, here);
     return here;
@@ -266,7 +283,11 @@ export function openSessions(deps: SessionDependencies): Sessions {
       .catch((fault: unknown) => {
         // In force here already, and the store has lost the session itself.
         if (!(fault instanceof GateError)) throw fault;
-        log.event("warn", "sign_out", `another gate may know an ended session a little longer: ${fault.code}`);
+        log.event(
+          "warn",
+          "sign_out",
+          `another gate may know an ended session a little longer: ${fault.code}`,
+        );
       });
   }
 

@@ -8,12 +8,7 @@ import { generateRandomCodeVerifier, generateRandomNonce } from "oauth4webapi";
 import { err, ok } from "../result.ts";
 import type { Denial } from "../types.ts";
 import { ATTEMPT_MS, newState, type ProviderAttempt } from "./attempt.ts";
-import {
-  type LoginAnswer,
-  type LoginContext,
-  type LoginRequest,
-  redirect,
-} from "./context.ts";
+import { type LoginAnswer, type LoginContext, type LoginRequest, redirect } from "./context.ts";
 import { loginDenial } from "./denials.ts";
 import { chooserPage } from "./screens.ts";
 import { stepUpFor } from "./session.ts";

@@ -8,12 +8,21 @@
 /**
  * @param header The value of `Cookie`.
  * @param names Compared exactly: cookie names have case (RFC 6265 §5.4).
+ * @param beginnings Whatever begins so goes, too.
  * @returns What is left; empty when nothing is.
  */
-export function withoutCookies(header: string, names: readonly string[]): string {
-  if (!names.some((name) => header.includes(name))) return header;
+export function withoutCookies(
+  header: string,
+  names: readonly string[],
+  beginnings: readonly string[] = [],
+): string {
+  const isThere = (text: string) => header.includes(text);
+  if (!names.some(isThere) && !beginnings.some(isThere)) return header;
   const pairs = header.split(";");
-  const kept = pairs.filter((pair) => !names.includes(nameOf(pair).trim()));
+  const kept = pairs.filter((pair) => {
+    const name = nameOf(pair).trim();
+    return !names.includes(name) && !beginnings.some((beginning) => name.startsWith(beginning));
+  });
   if (kept.length === pairs.length) return header;
   const left = kept.join(";");
   return pairs[0] === kept[0] ? left : left.trimStart();

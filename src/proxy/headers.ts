@@ -42,6 +42,9 @@ const OURS: ReadonlySet<string> = new Set([
 /** The gate's session cookies, which no upstream sees. */
 const GATE_COOKIES: readonly string[] = ["claimgate", "__Host-claimgate"];
 
+/** Cookies of sign-ins under way. */
+const GATE_COOKIE_BEGINNINGS: readonly string[] = ["claimgate-login-", "__Host-claimgate-login-"];
+
 const NOTHING_WRONG = ok(undefined);
 
 /** A field name: RFC 9110 §5.6.2 `token`. */
@@ -193,7 +196,7 @@ function dropListed(headers: Headers): Result<undefined, HeaderError> {
 function dropCookies(headers: Headers, names: readonly string[]): void {
   const cookie = headers.get("cookie");
   if (cookie === null) return;
-  const kept = withoutCookies(cookie, names);
+  const kept = withoutCookies(cookie, names, GATE_COOKIE_BEGINNINGS);
   if (kept === "") headers.delete("cookie");
   else if (kept !== cookie) headers.set("cookie", kept);
 }
