@@ -3,26 +3,23 @@
  *
  * @module
  */
-import type { Feed } from "../audit/feed.ts";
 import type { Config } from "../config/resolved.ts";
-import type { Ledger } from "../gate/ledger.ts";
 import type { Gate } from "../gate/site.ts";
-import type { LiveStreams } from "../gate/streams.ts";
-import type { Sighting, SightingQuery, Store } from "../store/store.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
+import type { Store } from "../store/store.ts";
 
-export type AdminGate = Pick<Gate, "site" | "draining" | "lastReload" | "log" | "now"> & {
-  readonly ledger: Pick<Ledger, "revocations" | "tokenHash" | "audit"> & {
-    readonly sightings: {
-      list(query: SightingQuery): Promise<readonly Sighting[]>;
-      /** Held in memory. */
-      count(): number;
-    };
-  };
-  readonly streams: Pick<LiveStreams, "count">;
-  readonly decisions: Feed;
-  readonly metrics: Metrics;
-};
+/** What of the gate is looked at here. */
+export type AdminGate = Pick<
+  Gate,
+  | "site"
+  | "draining"
+  | "lastReload"
+  | "log"
+  | "now"
+  | "ledger"
+  | "streams"
+  | "decisions"
+  | "metrics"
+>;
 
 export type AdminDependencies = {
   /** The one in force, read at each use. */

@@ -213,7 +213,9 @@ function notFound({ method, url }: Request): ProblemError {
   const methods = ENDPOINTS.filter(({ path }) => path === pathname).map((one) => one.method);
   if (methods.length === 0) return new ProblemError("route_not_found", "GET /docs tells what is");
   const allow = methods.join(", ");
-  return new ProblemError("method_not_allowed", `${method} is not: ${allow}`, { Allow: allow });
+  return new ProblemError("method_not_allowed", `it takes ${allow}, not ${method}`, {
+    Allow: allow,
+  });
 }
 
 const HEADERS = [

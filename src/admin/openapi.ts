@@ -7,7 +7,6 @@
 import type { TSchema } from "@sinclair/typebox";
 import type { Endpoint } from "./endpoint.ts";
 import { Problem } from "./problem.ts";
-import { NAMED } from "./schemas.ts";
 
 /** @see https://spec.openapis.org/oas/v3.1.0 */
 export function openapi(endpoints: readonly Endpoint[], version: string): object {
@@ -18,7 +17,8 @@ export function openapi(endpoints: readonly Endpoint[], version: string): object
     paths[path] = item;
     item[method.toLowerCase()] = operation(one);
   }
-  const named = [...NAMED, Problem].map((schema) => [schema.$id ?? "", bodyOf(schema)]);
+  const named = new Map<string, unknown>();
+  collectNamed([endpoints.map(({ answers }) => answers), Problem], named);
   return {
     openapi: "3.1.0",
     info: {
@@ -62,6 +62,13 @@ function operation({ method, path, summary, query, body, answers }: Endpoint): o
       default: { description: "A problem", content: { "application/problem+json": problem } },
     },
   };
+}
+
+/** Those with a name of their own, wherever they are in it. */
+function collectNamed(value: unknown, named: Map<string, unknown>): void {
+  if (typeof value !== "object" || value === null) return;
+  if ("$id" in value) named.set(String(value.$id), bodyOf(value as TSchema));
+  for (const one of Object.values(value)) collectNamed(one, named);
 }
 
 /** JSON Schema, with what has a name of its own put in by that name. */

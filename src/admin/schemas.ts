@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type TSchema, Type } from "@sinclair/typebox";
+import { Type } from "@sinclair/typebox";
 
 const Time = Type.String({ description: "ISO 8601, UTC" });
 const Optional = Type.Optional;
@@ -263,6 +263,3 @@ export const ShownConfig = Type.Record(Type.String(), Type.Unknown(), {
 });
 
 export const Reloaded = Type.Object({ inForce: Type.Literal(true), at: Time });
-
-/** Those with a name of their own in `/openapi.json`. */
-export const NAMED: readonly TSchema[] = [Decision, Act, Damaged, Record, Token, Revoked];
