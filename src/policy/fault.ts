@@ -1,10 +1,10 @@
 /**
  * What an operator may read of a policy that threw: its error, without what the token or the
- * request holds.
+ * request holds, and without secrets.
  *
  * @module
  */
-import type { Question } from "./input.ts";
+import { type Question, secretsTold } from "./input.ts";
 import type { Verdict } from "./verdict.ts";
 
 type Fault = Extract<Verdict, { kind: "fault" }>;
@@ -55,9 +55,9 @@ function partsOf([name, value]: readonly [string, string]): string[] {
   return [value, ...words.filter((word) => isCredential || word.length >= LONG_WORD)];
 }
 
-/** Every string or number that came with the request, the longest first. */
+/** Every string or number that came with the request, and every secret, the longest first. */
 function valuesOf({ token, inquiry }: Question): string[] {
-  const values = new Set<string>();
+  const values = new Set<string>(secretsTold());
   const waiting: unknown[] = [
     token.claims,
     token.subject,

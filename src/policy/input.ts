@@ -78,7 +78,12 @@ export class LazyInput implements PolicyInput<TSchema, TSchema> {
   }
 
   get secret(): (name: string) => string {
-    return this.#question.secret ?? environmentSecret;
+    const read = this.#question.secret ?? environmentSecret;
+    return (name) => {
+      const value = read(name);
+      if (told.size < TOLD_LIMIT) told.add(value);
+      return value;
+    };
   }
 
   get signal(): AbortSignal {
@@ -170,6 +175,15 @@ function clientView({ client }: Inquiry): PolicyClient {
   const place = () => client.location && Object.freeze({ ...client.location });
   Object.defineProperty(view, "location", { get: place, enumerable: true });
   return Object.freeze(view);
+}
+
+/** Every secret that a policy has asked for: what policies throw must not repeat them. */
+const told = new Set<string>();
+/** More than any gate has; an environment does not grow. */
+const TOLD_LIMIT = 1_000;
+
+export function secretsTold(): Iterable<string> {
+  return told;
 }
 
 const SECRET_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;

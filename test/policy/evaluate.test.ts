@@ -242,6 +242,10 @@ describe("what a policy gets", () => {
         code: "threw",
         detail: "Error: secret CLAIMGATE_TEST_UNSET is not set",
       });
+      const careless = 'evaluate({ secret }) { throw new Error(secret("CLAIMGATE_TEST_SECRET")); }';
+      const { verdict } = await ask(careless);
+      expect(verdict).toMatchObject({ detail: "Error: […]" });
+      expect(JSON.stringify(verdict)).not.toContain("s3cret");
     } finally {
       delete process.env.CLAIMGATE_TEST_SECRET;
     }
