@@ -4,16 +4,17 @@
  * @module
  */
 import { type TempFolder, tempFolder } from "../support/temp-folder.ts";
-import { developmentToken, type Ended, type RunningServe, run, serve, until } from "./claimgate.ts";
+import { type Ended, type RunningServe, run, serve, until } from "./claimgate.ts";
 
 /** Long enough for a busy machine to look at the store in time, and for a test to wait for. */
 const MAX_STALENESS = "3s";
 const CHANGE_LIMIT_MS = 20_000;
 
-const configOf = (store: string, more: string) => `listen: 127.0.0.1:0
+const configOf = (store: string) => `listen: 127.0.0.1:0
 store: "${store}"
 issuers: [{ name: dev, development: true }]
 revocation: { maxStaleness: ${MAX_STALENESS} }
+audit: { file: audit.jsonl }
 routes:
   - { name: open, match: { path: /open }, upstream: echo, public: true }
   - { name: app, match: { path: /app/* }, upstream: echo, anyAuthenticated: true }
@@ -22,26 +23,34 @@ routes:
     upstream: echo
     anyAuthenticated: true
     rateLimit: { limit: 3, per: 1h }
-${more}`;
+`;
 
 export type FaultFolder = TempFolder & {
   serve(): Promise<RunningServe>;
   /** A command, run in the folder. */
   run(...args: string[]): Promise<Ended>;
-  token(subject: string): Promise<string>;
+  token(subject: string, ...args: string[]): Promise<string>;
 };
 
-/** @param store As the configuration names it. @param more More lines of it. */
-export async function faultFolder(store: string, more = ""): Promise<FaultFolder> {
+/** @param store As the configuration names it. @param environment Of all that runs here. */
+export async function faultFolder(
+  store: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<FaultFolder> {
   const folder = await tempFolder({
-    "claimgate.yaml": configOf(store, more),
+    "claimgate.yaml": configOf(store),
     "state/README": "where an SQLite store lies, or a small disk is mounted",
   });
+  const options = { folder: folder.path, environment };
   return {
     ...folder,
-    serve: () => serve([], { folder: folder.path }),
-    run: (...args) => run(args, { folder: folder.path }),
-    token: (subject) => developmentToken(folder.path, "--sub", subject),
+    serve: () => serve([], options),
+    run: (...args) => run(args, options),
+    async token(subject, ...args) {
+      const { exitCode, out, err } = await run(["token", "--sub", subject, ...args], options);
+      if (exitCode !== 0) throw new Error(`Cannot make a token: ${err}`);
+      return out.trim();
+    },
   };
 }
 
@@ -92,5 +101,8 @@ export async function assertRecorded(folder: FaultFolder, asked: readonly Asked[
   if (exitCode !== 0) throw new Error(`The audit does not verify: ${out}${err}`);
 }
 
-export const jtiOf = (token: string): string =>
-  JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()).jti;
+export function claimsOf(token: string): { readonly jti: string; readonly iat: number } {
+  return JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
+}
+
+export const jtiOf = (token: string) => claimsOf(token).jti;

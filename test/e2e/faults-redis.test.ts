@@ -1,5 +1,6 @@
 /** What becomes of a gate, and of what it knows, when Redis fails. */
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { describeWith } from "../support/needs.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { until } from "./claimgate.ts";
@@ -173,6 +174,25 @@ describeWith("redis-server", "a gate whose Redis", () => {
       asked.push(...(await askUntil("200", gate, "/app/x", good)));
       expect(wordsOf(await ask(gate, "/app/x", bad))).toBe(REVOKED);
       await assertRecorded(folder, asked);
+    },
+    TEST_LIMIT_MS,
+  );
+
+  test(
+    "hangs at the end: the gate ends all the same, says what the store lacks, and the file has it",
+    async () => {
+      await using server = await startRedis();
+      await using folder = await faultFolder(server.url);
+      await using gate = await folder.serve();
+      server.pause();
+      const asked: Asked[] = [];
+      for (let count = 0; count < 50; count++) asked.push(await ask(gate, "/open"));
+      gate.signal("SIGTERM");
+      expect(await gate.ended()).toBe(0);
+      const told = gate.log.find(({ event }) => event === "audit_lost");
+      expect(told?.message).toMatch(/^\d+ audit records are in the audit file alone: /);
+      const lines = await Bun.file(join(folder.path, "audit.jsonl")).text();
+      expect(asked.filter(({ id }) => !lines.includes(id))).toEqual([]);
     },
     TEST_LIMIT_MS,
   );

@@ -30,7 +30,9 @@ describe("a gate whose SQLite file", () => {
       await using one = await folder.serve();
       await using other = await folder.serve();
       const gates = [one, other];
-      const tokens = await Promise.all(["a", "b", "c", "d"].map(folder.token));
+      const tokens = await Promise.all(
+        ["a", "b", "c", "d"].map((subject) => folder.token(subject)),
+      );
       const asked: Asked[] = [];
       for (const token of tokens) {
         const before = gates.flatMap((gate) => [ask(gate, "/app/x", token), ask(gate, "/open")]);

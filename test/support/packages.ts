@@ -5,7 +5,15 @@
  */
 
 /** Each is the name of the program and of the Debian package that brings it. */
-const PROGRAMS = ["nginx", "redis-server", "chromium", "haproxy", "caddy", "wrk"] as const;
+const PROGRAMS = [
+  "nginx",
+  "redis-server",
+  "chromium",
+  "haproxy",
+  "caddy",
+  "wrk",
+  "faketime",
+] as const;
 
 export type Need = (typeof PROGRAMS)[number];
 
