@@ -11,7 +11,7 @@ import { type Explanation, explanationJson } from "./explain/explanation.ts";
 import { explainMadeUp, loadAssembly, type MadeUpFlags, readMadeUp } from "./explain/made-up.ts";
 import { explainRecorded } from "./explain/recorded.ts";
 import { explanationTree } from "./explain/tree.ts";
-import { paintFor } from "./paint.ts";
+import { paintFor, printableJson } from "./paint.ts";
 
 type ExplainFlags = MadeUpFlags & { readonly json?: true; readonly config: string };
 
@@ -60,7 +60,7 @@ async function explain(id: string | undefined, flags: ExplainFlags): Promise<voi
   const explanation = id === undefined ? await explainFlags(flags) : await explainId(id, flags);
   if (explanation.decision === "deny") process.exitCode = DENIED;
   const text = flags.json
-    ? `${JSON.stringify(explanationJson(explanation), null, 2)}\n`
+    ? `${printableJson(explanationJson(explanation))}\n`
     : explanationTree(explanation, paintFor(process.stdout));
   process.stdout.write(text);
 }

@@ -313,6 +313,13 @@ describe("claimgate explain: as a tree", () => {
 });
 
 describe("claimgate explain --json", () => {
+  test("prints nothing that a terminal obeys, and loses nothing", async () => {
+    const sub = "bob\u202ego\u2066";
+    const { out } = await asked("--json", "--token", await signer.sign({ ...USUAL, sub }));
+    expect(out).not.toMatch(/[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/);
+    expect(Object.values(JSON.parse(out).upstream.headers)).toContain(sub);
+  });
+
   test("has just what is agreed", async () => {
     const { exitCode, out } = await asked("--json", ...claimed({ sub: "bob", team: "blue" }));
     expect(exitCode).toBe(1);
