@@ -30,7 +30,7 @@ export function leadToSignIn(
   if (route?.config.login === undefined || !isBrowser(inquiry)) return { denial };
   switch (denial.code) {
     case "token_missing":
-      return { denial, redirect: redirectTo(signInFor(inquiry, route.config.login.issuer)) };
+      return { denial, redirect: redirectTo(signInFor(inquiry)) };
     case "token_revoked":
       return token?.session === undefined
         ? { denial }
@@ -67,7 +67,7 @@ function stepUp(
 
 function signInFor(
   { path, query }: Inquiry,
-  issuer: string | undefined,
+  issuer?: string,
   more: Readonly<Record<string, string>> = {},
 ): string {
   return signInAddress(`${path}${query}`, { ...(issuer !== undefined && { issuer }), ...more });
