@@ -23,15 +23,18 @@ const COMMANDS = {
   init: async () => (await import("./cli/init.ts")).initCommand,
   serve: async () => (await import("./cli/serve.ts")).serveCommand,
   check: async () => (await import("./cli/check.ts")).checkCommand,
+  test: async () => (await import("./cli/test.ts")).testCommand,
   token: async () => (await import("./cli/token.ts")).tokenCommand,
   tokens: async () => (await import("./cli/tokens.ts")).tokensCommand,
   revoke: async () => (await import("./cli/revoke.ts")).revokeCommand,
   unrevoke: async () => (await import("./cli/unrevoke.ts")).unrevokeCommand,
   audit: async () => (await import("./cli/audit.ts")).auditCommand,
   store: async () => (await import("./cli/store.ts")).storeCommand,
+  policies: async () => (await import("./cli/policies.ts")).policiesCommand,
   idp: async () => (await import("./cli/idp.ts")).idpCommand,
   schema: async () => (await import("./cli/schema.ts")).schemaCommand,
   explain: async () => (await import("./cli/explain.ts")).explainCommand,
+  completion: async () => (await import("./cli/completion.ts")).completionCommand,
   version: async () => (await import("./cli/version.ts")).versionCommand,
 } satisfies Record<string, () => Promise<Register>>;
 
@@ -52,9 +55,9 @@ async function run(args: readonly string[]): Promise<void> {
   }
 }
 
-/** The one that is named, or all of them for the help, or for what is no command. */
+/** The one that is named, or all of them for the help, for completion, or for what is no command. */
 function commandsFor(word = ""): (() => Promise<Register>)[] {
-  const named = Object.entries(COMMANDS).filter(([name]) => name === word);
+  const named = Object.entries(COMMANDS).filter(([name]) => name === word && name !== "completion");
   return named.length > 0 ? named.map(([, load]) => load) : Object.values(COMMANDS);
 }
 

@@ -3,12 +3,11 @@
  *
  * @module
  */
-
-import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { loadConfig } from "../config/load.ts";
 import { policiesIn, schemaText } from "./editor-schema.ts";
+import { isThere } from "./is-there.ts";
 
 type SchemaFlags = { readonly config?: string };
 
@@ -32,11 +31,7 @@ export function schemaCommand(program: Command): void {
  */
 async function policiesFolder(named: string | undefined): Promise<string | undefined> {
   const file = named ?? USUAL_FILE;
-  const isThere = await stat(file).then(
-    () => true,
-    () => false,
-  );
-  if (!isThere && named === undefined) return undefined;
+  if (named === undefined && !(await isThere(file))) return undefined;
   const config = await loadConfig(file, process.env);
   // The schema is most wanted while the configuration does not hold.
   return config.ok ? config.value.policies : join(dirname(resolve(file)), "policies");
