@@ -15,7 +15,8 @@ import { ProblemError } from "./problem.ts";
 import { Decisions, type Record } from "./schemas.ts";
 
 const Closed = { additionalProperties: false } as const;
-const MOST = 10_000;
+/** Of one answer. */
+export const MOST = 10_000;
 export const MOST_SHOWN = 1_000;
 export const Limit = Type.Optional(
   Type.Integer({ minimum: 1, maximum: MOST, description: `At most so many; ${MOST_SHOWN}` }),

@@ -113,10 +113,10 @@ async function takeBack(admin: Admin, actor: Actor, what: Named): Promise<string
   const { gate, config } = admin;
   const target = readTarget(admin, what);
   const { kind, issuer, value } = thingOf(target);
-  if (!(await gate.ledger.revocations.unrevoke(kind, issuer, value))) {
-    throw new ProblemError("not_revoked", "GET /v1/revocations lists what is");
-  }
   const word = targetWord(target, config().issuers);
+  if (!(await gate.ledger.revocations.unrevoke(kind, issuer, value))) {
+    throw new ProblemError("not_revoked", word);
+  }
   await recordAct(admin, { actor, act: "unrevoke", target: word });
   return word;
 }

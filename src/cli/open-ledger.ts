@@ -10,7 +10,6 @@ import { type FaultCode, GateError } from "../errors.ts";
 import { openTokenHash, type TokenHash } from "../ledger/token-hash.ts";
 import { openStore } from "../store/open.ts";
 import type { Store } from "../store/store.ts";
-import { loadStoreConfig } from "./store-config.ts";
 
 export type Ledger = {
   readonly config: Config;
@@ -19,15 +18,12 @@ export type Ledger = {
 };
 
 /**
- * @param file The configuration.
- * @throws GateError `usage_wrong` (no such file), `config_invalid`, `store_unavailable`,
- *   `store_damaged`, `state_unusable`; and what `work` throws.
+ * @throws GateError `store_unavailable`, `store_damaged`, `state_unusable`; and what `work` throws.
  */
 export async function withLedger<T>(
-  file: string,
+  config: Config,
   work: (ledger: Ledger) => Promise<T>,
 ): Promise<T> {
-  const config = await loadStoreConfig(file);
   const store = await openStore(config.store, { now: Date.now });
   try {
     const tokenHash = await openTokenHash(store, config.store);

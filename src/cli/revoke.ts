@@ -5,22 +5,24 @@
  * @module
  */
 import type { Command } from "commander";
+import { type Named, targetWord, unseenNote } from "../admin/revocation-target.ts";
+import { LONGEST_REASON } from "../admin/revocations.ts";
+import { RevocationMade } from "../admin/schemas.ts";
 import { GateError } from "../errors.ts";
 import { assertRoom, keyOfRevocation, revocationOf } from "../ledger/revocation.ts";
-import { recordAct, withLedger } from "./open-ledger.ts";
+import { throughGate } from "./admin-client.ts";
+import { type Ledger, recordAct, withLedger } from "./open-ledger.ts";
 import { visible } from "./paint.ts";
 import {
   addTargetOptions,
-  checkTargetFlags,
-  readTarget,
+  checkTarget,
+  readNamed,
   type TargetFlags,
-  targetWord,
-  unseenNote,
+  targetFrom,
 } from "./revocation-target.ts";
+import { loadStoreConfig } from "./store-config.ts";
 
 type RevokeFlags = TargetFlags & { readonly reason?: string; readonly config: string };
-
-const LONGEST_REASON = 500;
 
 export function revokeCommand(program: Command): void {
   const command = program
@@ -44,28 +46,45 @@ Examples:
 }
 
 async function revoke(flags: RevokeFlags): Promise<void> {
-  checkTargetFlags(flags);
   const { reason = "", config: file } = flags;
   if (reason.length > LONGEST_REASON) {
     throw new GateError("usage_wrong", `--reason takes up to ${LONGEST_REASON} characters`);
   }
-  await withLedger(file, async (ledger) => {
-    const { config, store, tokenHash } = ledger;
-    const target = await readTarget(flags, config.issuers, tokenHash);
-    const nowMs = Date.now();
-    const { issuers, session } = config;
-    const sessionLifetimeMs = session.lifetimeMs;
-    const circumstances = { issuers, reason, author: "cli", nowMs, sessionLifetimeMs };
-    const revocation = revocationOf(target, circumstances);
-    const word = targetWord(target, config.issuers);
-    const known = await store.revocations(nowMs);
-    const isThere = known.some((one) => keyOfRevocation(one) === keyOfRevocation(revocation));
-    if (!isThere) assertRoom(revocation.kind, known.length);
-    await store.revoke(revocation);
-    const until = new Date(revocation.untilMs).toISOString();
-    process.stdout.write(`revoked ${visible(word)}, kept until ${until}\n`);
-    const note = await unseenNote(target, store);
-    if (note !== undefined) process.stderr.write(`claimgate: ${note}\n`);
-    await recordAct(ledger, { act: "revoke", target: word, ...(reason !== "" && { reason }) });
-  });
+  const named = await readNamed(flags);
+  const config = await loadStoreConfig(file);
+  checkTarget(named, config.issuers);
+  await throughGate(
+    config,
+    async (client) => {
+      const body = { ...named, reason, by: "cli" };
+      const question = { method: "POST", path: "/v1/revocations", body } as const;
+      const { target, revocation, note } = await client.ask(RevocationMade, question);
+      tellRevoked(target, revocation.until);
+      if (note !== undefined) process.stderr.write(`claimgate: ${visible(note)}\n`);
+    },
+    () => withLedger(config, (ledger) => revokeDirectly(ledger, named, reason)),
+  );
+}
+
+async function revokeDirectly(ledger: Ledger, named: Named, reason: string): Promise<void> {
+  const { config, store, tokenHash } = ledger;
+  const target = targetFrom(named, config.issuers, tokenHash);
+  const nowMs = Date.now();
+  const { issuers, session } = config;
+  const sessionLifetimeMs = session.lifetimeMs;
+  const circumstances = { issuers, reason, author: "cli", nowMs, sessionLifetimeMs };
+  const revocation = revocationOf(target, circumstances);
+  const word = targetWord(target, config.issuers);
+  const known = await store.revocations(nowMs);
+  const isThere = known.some((one) => keyOfRevocation(one) === keyOfRevocation(revocation));
+  if (!isThere) assertRoom(revocation.kind, known.length);
+  await store.revoke(revocation);
+  tellRevoked(word, new Date(revocation.untilMs).toISOString());
+  const note = await unseenNote(target, (query) => store.sightings(query));
+  if (note !== undefined) process.stderr.write(`claimgate: ${note}\n`);
+  await recordAct(ledger, { act: "revoke", target: word, ...(reason !== "" && { reason }) });
+}
+
+function tellRevoked(word: string, until: string): void {
+  process.stdout.write(`revoked ${visible(word)}, kept until ${until}\n`);
 }

@@ -5,15 +5,24 @@
  * @module
  */
 import type { Command } from "commander";
+import { MOST } from "../admin/decisions.ts";
+import { issuerNamed } from "../admin/revocation-target.ts";
+import { Lint, Revocations, Tokens } from "../admin/schemas.ts";
+import {
+  findLint,
+  findRevocations,
+  findTokens,
+  type Known,
+  type TokenQuestion,
+} from "../admin/token-lists.ts";
 import { GateError } from "../errors.ts";
-import { listLint } from "../ledger/lint-list.ts";
-import { listTokens } from "../ledger/token-list.ts";
-import type { Revocation, SightingQuery } from "../store/store.ts";
+import type { ListedToken } from "../ledger/token-list.ts";
+import { type AdminClient, throughGate } from "./admin-client.ts";
 import { type Ledger, withLedger } from "./open-ledger.ts";
 import { counted, paintFor, printableJson } from "./paint.ts";
-import { findIssuer } from "./revocation-target.ts";
+import { loadStoreConfig } from "./store-config.ts";
 import { lintLines } from "./tokens/lint-lines.ts";
-import { listRevocations, revocationLines } from "./tokens/revocation-lines.ts";
+import { revocationLines } from "./tokens/revocation-lines.ts";
 import { tokenLines } from "./tokens/token-lines.ts";
 
 type TokensFlags = {
@@ -27,17 +36,6 @@ type TokensFlags = {
   readonly limit: string;
   readonly config: string;
 };
-
-/** What is asked, once the flags are understood. */
-type Question = {
-  /** The `iss` claim. */
-  readonly issuer: string | undefined;
-  readonly limit: number;
-  readonly nowMs: number;
-};
-
-/** What is looked at where not all that is found is shown. */
-const MOST_LOOKED_AT = 100_000;
 
 export function tokensCommand(program: Command): void {
   program
@@ -69,14 +67,51 @@ Examples:
 async function listAll(flags: TokensFlags): Promise<void> {
   const limit = readLimit(flags.limit);
   checkFlags(flags);
-  await withLedger(flags.config, async (ledger) => {
-    const { issuers } = ledger.config;
-    const issuer = flags.issuer === undefined ? undefined : findIssuer(flags.issuer, issuers);
-    const question = { issuer, limit, nowMs: Date.now() };
-    if (flags.revoked) await showRevoked(flags, question, ledger);
-    else if (flags.lint) await showLint(flags, question, ledger);
-    else await showTokens(flags, question, ledger);
-  });
+  const config = await loadStoreConfig(flags.config);
+  const { subject, issuer, active, unusual } = flags;
+  if (issuer !== undefined) issuerNamed(issuer, config.issuers);
+  const question = { subject, issuer, limit };
+  const show = async (lists: Lists): Promise<void> => {
+    if (flags.revoked) showRevoked(flags, await lists.revocations(question));
+    else if (flags.lint) showLint(flags, await lists.lint({ ...question, active }));
+    else showTokens(flags, (await lists.tokens({ ...question, active, unusual })).tokens);
+  };
+  const directly = () => withLedger(config, (ledger) => show(storeLists(ledger)));
+  if (limit > MOST) await directly();
+  else await throughGate(config, (client) => show(gateLists(client)), directly);
+}
+
+type Lists = {
+  tokens(question: TokenQuestion): ReturnType<typeof findTokens>;
+  lint(question: TokenQuestion): ReturnType<typeof findLint>;
+  revocations(question: TokenQuestion): ReturnType<typeof findRevocations>;
+};
+
+function storeLists({ config, store }: Ledger): Lists {
+  const nowMs = Date.now();
+  const known: Known = {
+    sightings: (query) => store.sightings(query),
+    revocations: () => store.revocations(nowMs),
+    issuers: config.issuers,
+    nowMs,
+  };
+  return {
+    tokens: (question) => findTokens(known, question),
+    lint: (question) => findLint(known, question),
+    revocations: (question) => findRevocations(known, question),
+  };
+}
+
+function gateLists(client: AdminClient): Lists {
+  return {
+    tokens: (query) =>
+      client.ask(Tokens, { path: "/v1/tokens", query: { ...query, kind: "any" } }) as ReturnType<
+        typeof findTokens
+      >,
+    lint: (query) =>
+      client.ask(Lint, { path: "/v1/tokens/lint", query }) as ReturnType<typeof findLint>,
+    revocations: (query) => client.ask(Revocations, { path: "/v1/revocations", query }),
+  };
 }
 
 /** @throws GateError `usage_wrong` */
@@ -96,67 +131,39 @@ function readLimit(written: string): number {
   throw new GateError("usage_wrong", "--limit takes a whole number from 1 on");
 }
 
-function queryOf(flags: TokensFlags, { issuer, nowMs }: Question): Omit<SightingQuery, "limit"> {
-  return {
-    ...(issuer !== undefined && { issuer }),
-    ...(flags.subject !== undefined && { subject: flags.subject }),
-    ...(flags.active && { activeAtMs: nowMs }),
-  };
-}
-
-async function showTokens(flags: TokensFlags, question: Question, ledger: Ledger): Promise<void> {
-  const { config, store } = ledger;
-  const { limit, nowMs } = question;
-  const revocations = await store.revocations(nowMs);
-  // The store does not know which of them are revoked.
-  const most = flags.active && revocations.length > 0 ? Math.max(limit, MOST_LOOKED_AT) : limit;
-  const seen = await store.sightings({
-    ...queryOf(flags, question),
-    ...(flags.unusual && { having: "unusual" as const }),
-    limit: most,
-  });
-  const all = listTokens(seen, { revocations, issuers: config.issuers, nowMs });
-  const shown = (flags.active ? all.filter(({ active }) => active) : all).slice(0, limit);
+function showTokens(flags: TokensFlags, shown: readonly ListedToken[]): void {
   if (flags.json) {
     print(shown);
     return;
   }
-  const lines = tokenLines(shown, { paint: paintFor(process.stdout), nowMs });
+  const lines = tokenLines(shown, { paint: paintFor(process.stdout), nowMs: Date.now() });
   process.stdout.write(lines);
   if (shown.length > 0) tell(`${counted(shown.length, "token")}, sessions included; times are UTC`);
   else tell("no such token was seen yet: a running gate stores what it sees once a second");
 }
 
-async function showLint(flags: TokensFlags, question: Question, ledger: Ledger): Promise<void> {
-  const { config, store } = ledger;
-  const query = { ...queryOf(flags, question), having: "lint" as const, limit: MOST_LOOKED_AT };
-  const seen = await store.sightings(query);
-  const all = listLint(seen, config.issuers);
-  const shown = all.slice(0, question.limit);
+function showLint(flags: TokensFlags, found: Awaited<ReturnType<typeof findLint>>): void {
+  const { lint, total, tokens } = found;
   if (flags.json) {
-    print(shown);
+    print(lint);
     return;
   }
-  process.stdout.write(lintLines(shown, paintFor(process.stdout)));
-  if (shown.length === 0) tell("nothing unhealthy was seen in any token");
-  else tell(`${counted(all.length, "finding")} in ${counted(seen.length, "token")}`);
+  process.stdout.write(lintLines(lint, paintFor(process.stdout)));
+  if (lint.length === 0) tell("nothing unhealthy was seen in any token");
+  else tell(`${counted(total, "finding")} in ${counted(tokens, "token")}`);
 }
 
-async function showRevoked(flags: TokensFlags, question: Question, ledger: Ledger): Promise<void> {
-  const { issuer, limit, nowMs } = question;
-  const { subject } = flags;
-  const isMeant = (one: Revocation) =>
-    (issuer === undefined || one.issuer === issuer) &&
-    (subject === undefined || (one.kind === "subject" && one.value === subject));
-  const all = (await ledger.store.revocations(nowMs)).filter(isMeant);
-  const shown = listRevocations(all, ledger.config.issuers).slice(0, limit);
+function showRevoked(
+  flags: TokensFlags,
+  { revocations, total }: Awaited<ReturnType<typeof findRevocations>>,
+): void {
   if (flags.json) {
-    print(shown);
+    print(revocations);
     return;
   }
-  process.stdout.write(revocationLines(shown));
-  const rest = shown.length < all.length ? `, of ${all.length}` : "";
-  tell(`${counted(shown.length, "revocation")}${rest}`);
+  process.stdout.write(revocationLines(revocations));
+  const rest = revocations.length < total ? `, of ${total}` : "";
+  tell(`${counted(revocations.length, "revocation")}${rest}`);
 }
 
 function print(list: readonly object[]): void {

@@ -4,16 +4,20 @@
  * @module
  */
 import type { Command } from "commander";
+import { type Named, targetWord } from "../admin/revocation-target.ts";
+import { RevocationTaken } from "../admin/schemas.ts";
 import { thingOf } from "../ledger/revocation.ts";
-import { recordAct, withLedger } from "./open-ledger.ts";
+import { type AdminClient, AdminProblem, throughGate } from "./admin-client.ts";
+import { type Ledger, recordAct, withLedger } from "./open-ledger.ts";
 import { visible } from "./paint.ts";
 import {
   addTargetOptions,
-  checkTargetFlags,
-  readTarget,
+  checkTarget,
+  readNamed,
   type TargetFlags,
-  targetWord,
+  targetFrom,
 } from "./revocation-target.ts";
+import { loadStoreConfig } from "./store-config.ts";
 
 type UnrevokeFlags = TargetFlags & { readonly config: string };
 
@@ -36,20 +40,43 @@ Example:
 }
 
 async function unrevoke(flags: UnrevokeFlags): Promise<void> {
-  checkTargetFlags(flags);
-  await withLedger(flags.config, async (ledger) => {
-    const { config, store, tokenHash } = ledger;
-    const target = await readTarget(flags, config.issuers, tokenHash);
-    const word = targetWord(target, config.issuers);
-    const { kind, issuer, value } = thingOf(target);
-    if (!(await store.unrevoke(kind, issuer, value))) {
-      process.stderr.write(
-        `claimgate: ${visible(word)} is not revoked (claimgate tokens --revoked lists what is)\n`,
-      );
-      process.exitCode = 1;
-      return;
-    }
-    process.stdout.write(`unrevoked ${visible(word)}\n`);
-    await recordAct(ledger, { act: "unrevoke", target: word });
-  });
+  const named = await readNamed(flags);
+  const config = await loadStoreConfig(flags.config);
+  checkTarget(named, config.issuers);
+  const word = await throughGate(
+    config,
+    (client) => askGate(client, named),
+    () => withLedger(config, (ledger) => unrevokeDirectly(ledger, named)),
+  );
+  if (word.was === "revoked") {
+    process.stdout.write(`unrevoked ${visible(word.target)}\n`);
+    return;
+  }
+  const hint = "(claimgate tokens --revoked lists what is)";
+  process.stderr.write(`claimgate: ${visible(word.target)} is not revoked ${hint}\n`);
+  process.exitCode = 1;
+}
+
+type Outcome = { readonly was: "revoked" | "not_revoked"; readonly target: string };
+
+async function askGate(client: AdminClient, named: Named): Promise<Outcome> {
+  const body = { ...named, by: "cli" };
+  const question = { method: "DELETE", path: "/v1/revocations", body } as const;
+  try {
+    const { target } = await client.ask(RevocationTaken, question);
+    return { was: "revoked", target };
+  } catch (fault) {
+    if (!(fault instanceof AdminProblem) || fault.problem !== "not_revoked") throw fault;
+    return { was: "not_revoked", target: fault.message };
+  }
+}
+
+async function unrevokeDirectly(ledger: Ledger, named: Named): Promise<Outcome> {
+  const { config, store, tokenHash } = ledger;
+  const target = targetFrom(named, config.issuers, tokenHash);
+  const word = targetWord(target, config.issuers);
+  const { kind, issuer, value } = thingOf(target);
+  if (!(await store.unrevoke(kind, issuer, value))) return { was: "not_revoked", target: word };
+  await recordAct(ledger, { act: "unrevoke", target: word });
+  return { was: "revoked", target: word };
 }
