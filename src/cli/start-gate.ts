@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { version } from "../../package.json";
+import { openAdmin } from "../admin/api.ts";
 import { createFeed } from "../audit/feed.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config, ListenAddress } from "../config/resolved.ts";
@@ -86,6 +88,18 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     throw fault;
   });
 
+  const admin = await openAdmin(gate, {
+    config: () => config,
+    store: ledger.store,
+    reload: () => reload(),
+    version,
+  }).catch(async (fault) => {
+    await Promise.all(listeners.map((listener) => listener.cut()));
+    retireSite(gate.site, undefined);
+    await ledger.close();
+    throw fault;
+  });
+
   /** Those that a reload has replaced: they still answer what they had accepted. */
   let retired: Listener[] = [];
   let handingOver: Promise<unknown> = Promise.resolve();
@@ -100,7 +114,7 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
   async function putInForce(next: Assembly): Promise<void> {
     const nextTls = next.config.tls && (await readTls(next.config.tls));
     refuseOtherTls(next.config.listen, listeners, tls, nextTls);
-    refuseOtherStore(config, next.config);
+    refuseOtherPlaces(config, next.config);
     const kept = listeners.filter((listener) => keeps(listener, config, next.config, tls, nextTls));
     if (kept.length < listeners.length) await handingOver;
     const site = await openSite(next, gate.site, siteParts);
@@ -159,6 +173,7 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     if (pending() > 0)
       log.event("warn", "drain_cut", "cut what was still open", { open: pending() });
     await Promise.all(all.map((listener) => listener.cut()));
+    await admin.close();
     gate.streams.stop();
     gate.decisions.close();
     retireSite(gate.site, undefined);
@@ -166,11 +181,12 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     await log.flush();
   }
 
+  const reload = oneAtATime(reloadOnce);
   return {
     gate,
     urls: () => listeners.map((listener) => listener.url),
     watched: () => watchedFiles(config),
-    reload: oneAtATime(reloadOnce),
+    reload,
     drain,
   };
 }
@@ -259,10 +275,14 @@ function whoIsLetIn(tls: TlsMaterial | undefined): string {
   return tls.clientAuth === "required" ? `clients of ${tls.ca}` : "anyone";
 }
 
-/** What is revoked and recorded lies in the store that the gate has open. */
-function refuseOtherStore(before: Config, after: Config): void {
-  if (Bun.deepEquals(before.store, after.store)) return;
-  const message = "store cannot change while the gate runs; start it anew for that";
+/** What is revoked and recorded lies in the store that the gate has open; who administers it is there. */
+function refuseOtherPlaces(before: Config, after: Config): void {
+  const other = [
+    ...(Bun.deepEquals(before.store, after.store) ? [] : ["store"]),
+    ...(Bun.deepEquals(before.admin.listen, after.admin.listen) ? [] : ["admin.listen"]),
+  ];
+  if (other.length === 0) return;
+  const message = `${other.join(" and ")} cannot change while the gate runs; start it anew for that`;
   throw new GateError("config_invalid", message);
 }
 
