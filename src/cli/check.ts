@@ -13,7 +13,7 @@ import type { PolicySet } from "../policy/load.ts";
 import { policiesOf, refreshSchema } from "./editor-schema.ts";
 import { counted, paintFor } from "./paint.ts";
 import { reportFindings } from "./report-findings.ts";
-import { type Follow, rerunOnChange } from "./rerun-on-change.ts";
+import { type Follow, rerunOnChange } from "./rerun.ts";
 
 type CheckFlags = {
   readonly config: string;
@@ -36,10 +36,7 @@ export function checkCommand(program: Command): void {
     .option("--watch", "check again at every change, until Ctrl-C")
     .action(async (flags: CheckFlags) => {
       if (!flags.watch) return tell(await check(flags.config, () => {}), flags);
-      await rerunOnChange(usualPaths(flags.config), async (follow, again) => {
-        const run = again === "again" ? checkAgain : check;
-        tell(await run(flags.config, follow), flags);
-      });
+      await watch(flags);
     });
 }
 
@@ -132,6 +129,20 @@ function tell({ findings, summary }: Outcome, { json }: CheckFlags): void {
   reportFindings(findings);
   if (summary !== undefined)
     process.stdout.write(`${paintFor(process.stdout)(summary, "green")}\n`);
+}
+
+/** Resolves at Ctrl-C, which is no failure: whoever watches has seen what does not hold. */
+async function watch(flags: CheckFlags): Promise<void> {
+  let run = check;
+  await rerunOnChange({
+    paths: usualPaths(flags.config),
+    says: "all",
+    async run(follow) {
+      tell(await run(flags.config, follow), flags);
+      run = checkAgain;
+    },
+  });
+  process.exitCode = 0;
 }
 
 /** As `check`, but a file that is gone for a moment is only one more thing that does not hold. */

@@ -5,18 +5,24 @@
  */
 import { watchFiles } from "../policy/watch.ts";
 
+/** Told which files and folders could change the outcome, before they are read. */
+export type Follow = (paths: readonly string[]) => void;
+
 export type Rerun = {
   /** What there is to follow while a run has not said it. */
   readonly paths: readonly string[];
-  /**
-   * @param follow Told which files and folders could change the outcome, before they are read.
-   * @throws What ends the watching.
-   */
-  readonly run: (follow: (paths: readonly string[]) => void) => Promise<void>;
+  /** @throws What ends the watching. */
+  readonly run: (follow: Follow) => Promise<void>;
+  /** `all`: on a terminal, each run has it to itself, since it says all that the former one did. */
+  readonly says?: "all" | "changes";
 };
 
+/** Clears a terminal, what has scrolled away too. */
+const CLEAR = "\u001b[2J\u001b[3J\u001b[H";
+const HINT = "watching for changes; Ctrl-C ends\n";
+
 /** Resolves at SIGINT or SIGTERM. */
-export async function rerunOnChange({ paths, run }: Rerun): Promise<void> {
+export async function rerunOnChange({ paths, run, says = "changes" }: Rerun): Promise<void> {
   const told = Promise.withResolvers<void>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => told.resolve());
 
@@ -41,14 +47,17 @@ export async function rerunOnChange({ paths, run }: Rerun): Promise<void> {
   }
   async function runAgain(): Promise<void> {
     isWaiting = false;
-    process.stderr.write(`\n${new Date().toTimeString().slice(0, 8)}\n`);
+    const clears = says === "all" && process.stdout.isTTY && process.stderr.isTTY;
+    const time = new Date().toTimeString().slice(0, 8);
+    process.stderr.write(`${clears ? CLEAR : "\n"}${time}\n`);
     await run(follow);
+    if (clears) process.stderr.write(HINT);
   }
 
   try {
     running = run(follow);
     await running;
-    process.stderr.write("watching for changes; Ctrl-C ends\n");
+    process.stderr.write(HINT);
     await told.promise;
     await running;
   } finally {
