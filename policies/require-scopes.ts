@@ -15,6 +15,8 @@ const scopes = (description: string) =>
  */
 export default definePolicy({
   description: "Lets tokens with the given scopes pass",
+  // Read as token.scopes; declared, so that the audit keeps them and a replay knows them.
+  claims: Type.Object({ scopes: Type.Optional(Type.Array(Type.String())) }),
   options: Type.Object(
     {
       allOf: scopes("Scopes of which none may be missing"),

@@ -41,6 +41,8 @@ export type DecisionEntry = {
   readonly token?: AuditedToken | undefined;
   /** What `audit.claims` keeps. */
   readonly claims?: Readonly<Record<string, unknown>> | undefined;
+  /** Of the names that `audit.claims` keeps, those that the token did not have. */
+  readonly claimsAbsent?: readonly string[] | undefined;
   readonly policies: readonly PolicyOutcome[];
   /** Until the answer began. */
   readonly ms: number;
@@ -142,6 +144,7 @@ export function decisionEntry(plan: EntryPlan, parts: DecisionParts): DecisionEn
     stack: denial?.stack,
     token: token && tokenFields(token, parts.tokenId),
     claims: token && keptClaims(plan, parts.declaredClaims, token),
+    claimsAbsent: token && absentClaims(plan, parts.declaredClaims, token),
     policies: parts.policies,
     ms: parts.ms,
   };
@@ -171,6 +174,21 @@ function keptClaims(
     if (Object.hasOwn(claims, name)) kept[name] = claims[name];
   }
   return kept;
+}
+
+/** What was looked for and not there is known, too: a replay must not take it for what was not kept. */
+function absentClaims(
+  plan: EntryPlan,
+  declared: readonly string[] = NO_NAMES,
+  { claims }: Token,
+): readonly string[] | undefined {
+  let absent: string[] | undefined;
+  for (const name of plan.claims === "declared" ? declared : plan.claims) {
+    if (Object.hasOwn(claims, name)) continue;
+    absent ??= [];
+    absent.push(name);
+  }
+  return absent;
 }
 
 function keptQuery(names: readonly string[], query: string): DecisionEntry["query"] {

@@ -71,6 +71,7 @@ describe("decisionEntry()", () => {
         expiresAt: "2026-01-05T10:00:00.500Z",
       },
       claims: { sub: "alice", roles: ["admin"] },
+      claimsAbsent: ["team"],
       policies: [staff],
       ms: 1.25,
     });
