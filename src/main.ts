@@ -34,6 +34,7 @@ const COMMANDS = {
   idp: async () => (await import("./cli/idp.ts")).idpCommand,
   schema: async () => (await import("./cli/schema.ts")).schemaCommand,
   explain: async () => (await import("./cli/explain.ts")).explainCommand,
+  replay: async () => (await import("./cli/replay.ts")).replayCommand,
   completion: async () => (await import("./cli/completion.ts")).completionCommand,
   version: async () => (await import("./cli/version.ts")).versionCommand,
 } satisfies Record<string, () => Promise<Register>>;
