@@ -7,7 +7,7 @@ import { loadPolicies } from "../../src/policy/load.ts";
 import { compiled, loaded, policy, policyFolder, question, ref } from "./policy-folder.ts";
 
 const SHIPPED =
-  "client-network country device office-hours require-claim require-roles require-scopes token-age".split(
+  "break-glass client-network country device group-mapping office-hours owns-resource require-claim require-roles require-scopes step-up token-age unusual-activity".split(
     " ",
   );
 const ALLOWS = policy("evaluate: () => allow()");
