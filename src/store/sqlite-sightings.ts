@@ -37,7 +37,12 @@ export function openSightingOperations(
     const all = mergeSightings(row === null ? undefined : JSON.parse(row.body), added);
     if (row === null) room -= 1;
     database
-      .query("INSERT OR REPLACE INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+      .query(
+        `INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (id) DO UPDATE SET
+           until_ms = excluded.until_ms, last_ms = excluded.last_ms,
+           is_unusual = excluded.is_unusual, has_lint = excluded.has_lint, body = excluded.body`,
+      )
       .run(
         all.id,
         all.subject.toWellFormed(),

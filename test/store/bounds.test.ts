@@ -90,6 +90,17 @@ describeWith("redis-server", "Redis holds at most so many", () => {
     expect(await redis.server.ask("DBSIZE")).toBe(2 * 3 + 2 + 1);
   });
 
+  test("sightings of one subject: its index has the latest thousand", async () => {
+    await using redis = await openedRedis();
+    const { noteSightings, sightings } = openRedisSightings(redis.run, now);
+    const many = Array.from({ length: 1_100 }, (_, at) => sighting(`t${at}`, { lastMs: at }));
+    await noteSightings(many.slice(0, 600));
+    await noteSightings(many.slice(600));
+    const found = await sightings({ subject: "alice", limit: 9_999 });
+    expect([found.length, found[0]?.id, found.at(-1)?.id]).toEqual([1_000, "t1099", "t100"]);
+    expect(await sightings({ limit: 9_999 })).toHaveLength(1_100);
+  });
+
   test("single values: one more is refused, those there may change, what ends makes room", async () => {
     await using redis = await openedRedis();
     let nowMs = 2_000;

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { inspectStore } from "../../src/store/inspect.ts";
 import { openRedisStore } from "../../src/store/redis.ts";
 import type { Store } from "../../src/store/store.ts";
 import { makeCertificate } from "../support/certificate.ts";
@@ -384,6 +386,46 @@ describeWith("redis-server", "Redis behind a password and TLS", () => {
       expect(message).toStartWith(`Cannot use the store ${server.url}: it `);
       expect(message).not.toContain("wr0ng");
     }
+  });
+
+  test("needs no more of an access list than is written in docs/store.md", async () => {
+    await using server = await startRedis();
+    const page = await Bun.file(join(import.meta.dir, "../../docs/store.md")).text();
+    const [, rules = ""] = /^user claimgate (.+)$/m.exec(page) ?? [];
+    await server.ask(
+      "ACL",
+      "SETUSER",
+      "claimgate",
+      ...rules.replace("PASSWORD", "word").split(" "),
+    );
+    const url = server.url.replace("://", "://claimgate:word@");
+    const [store, others] = [await openAt(url, "claimgate:"), await openAt(url, "claimgate:")];
+    let calls = 0;
+    store.onRevocation(() => {
+      calls++;
+    });
+    await store.append([record("a", 1), record("a", 2)]);
+    await eventually(async () => {
+      await others.revoke(revocation({ value: crypto.randomUUID() }));
+      return calls > 0;
+    });
+    await store.unrevoke("jti", "okta", "nobody");
+    await store.noteSightings([sighting("a")]);
+    await store.putNew("k", "v", 9_000);
+    await store.take("k");
+    await take(store, ["alice", 3, 60_000]);
+    await store.secret?.("s", new Uint8Array(32));
+    expect(await store.find({ limit: 9 })).toHaveLength(2);
+    expect(await store.chain("a", 0, 9)).toHaveLength(2);
+    expect(await store.sightings({ limit: 9 })).toHaveLength(1);
+    expect((await store.revocations(2_000)).length).toBeGreaterThan(0);
+    await store.sweep(1_000_000);
+    await store.sweepSightings(1_000_000);
+    const inspection = await inspectStore({ kind: "redis", url, prefix: "claimgate:" }, "check");
+    expect(inspection?.problems).toEqual([]);
+    const elsewhere = await messageOf(openAt(url, "other:"));
+    expect(elsewhere).toContain("its access list does not allow");
+    await Promise.all([store.close(), others.close()]);
   });
 
   test("believes only a certificate that it knows", async () => {
