@@ -6,7 +6,7 @@
  */
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { cookiesNamed, setCookie } from "../lib/cookies.ts";
-import { err, ok } from "../result.ts";
+import { err, ok, type Result } from "../result.ts";
 import type { Denial } from "../types.ts";
 import type { HostAttempt, ProviderAttempt } from "./attempt.ts";
 import {
@@ -20,7 +20,7 @@ import { loginDenial } from "./denials.ts";
 import { refusedLogin } from "./failure.ts";
 import { overageOf } from "./overage.ts";
 import type { Grant, Provider } from "./provider.ts";
-import { ClaimMissing, type Sessions } from "./sessions.ts";
+import type { Sessions } from "./sessions.ts";
 import { CALLBACK_PATH, publicPart } from "./start.ts";
 
 const HAND_OVER_MS = 30_000;
@@ -61,10 +61,11 @@ export async function answerCallback(
     const { issuer, returnTo } = attempt;
     return err(loginDenial(context, grant.error, { issuer, returnTo }));
   }
-  const begun = await beginSession(context, provider, grant.value, attempt);
-  if (begun === undefined) {
-    return err(loginDenial(context, refusedLogin("claim_missing"), { issuer: attempt.issuer }));
+  const beginning = await beginSession(context, provider, grant.value, attempt);
+  if (!beginning.ok) {
+    return err(loginDenial(context, refusedLogin(beginning.error), { issuer: attempt.issuer }));
   }
+  const begun = beginning.value;
   const dropped = context.attempts.drop(state);
   if (attempt.handOver !== undefined) {
     const to = await handOver(context, attempt.handOver, begun.id, inquiry.nowMs);
@@ -78,27 +79,30 @@ function usedKey(state: string): string {
   return `login-used:${new Bun.CryptoHasher("sha256").update(state).digest("base64url")}`;
 }
 
+type Begun = NonNullable<Awaited<ReturnType<Sessions["begin"]>>>;
+
+/** @returns The session, or why there is none: one that was refused at once would go in circles. */
 async function beginSession(
   context: LoginContext,
   provider: Provider,
   grant: Grant,
   { stepUp, issuer }: ProviderAttempt,
-): Promise<Awaited<ReturnType<Sessions["begin"]>> | undefined> {
+): Promise<Result<Begun, "claim_missing" | "session_revoked">> {
   const leftOut = overageOf(grant.claims);
   if (leftOut.length > 0) {
     const message = `the provider left claims out because there are too many of them: ${leftOut.join(", ")}; assign fewer groups to the application, or use roles`;
     context.log.event("warn", "claims_overage", message, { issuer });
   }
-  try {
-    const begun = await context.sessions.begin({ provider, grant, stepUp });
-    const target = begun.token.session ?? "";
-    context.record({ actor: "gate", act: "sign_in", target, reason: issuer });
-    context.log.event("info", "signed_in", "a person signed in", { issuer, session: target });
-    return begun;
-  } catch (fault) {
-    if (fault instanceof ClaimMissing) return undefined;
-    throw fault;
+  const begun = await context.sessions.begin({ provider, grant, stepUp });
+  if (begun === undefined) return err("claim_missing");
+  if (context.revocations.check(begun.token) !== undefined) {
+    await context.sessions.forget(begun.id);
+    return err("session_revoked");
   }
+  const target = begun.token.session ?? "";
+  context.record({ actor: "gate", act: "sign_in", target, reason: issuer });
+  context.log.event("info", "signed_in", "a person signed in", { issuer, session: target });
+  return ok(begun);
 }
 
 async function handOver(

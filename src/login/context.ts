@@ -32,7 +32,7 @@ export type LoginContext = {
   readonly attempts: AttemptCookies;
   readonly sessions: Sessions;
   readonly store: Pick<Store, "put" | "putNew" | "take" | "remove">;
-  readonly revocations: Pick<Revocations, "revoke">;
+  readonly revocations: Pick<Revocations, "check" | "revoke">;
   readonly providerOf: (issuerName: string) => Provider | undefined;
   readonly issuers: ReadonlyMap<string, Issuer>;
   /** The issuers that a person may sign in with to see an address, by name. */

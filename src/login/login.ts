@@ -37,7 +37,7 @@ export type Login = {
 
 export type LoginDependencies = {
   readonly store: Store;
-  readonly revocations: Pick<Revocations, "revoke">;
+  readonly revocations: Pick<Revocations, "check" | "revoke">;
   /** Those in force. */
   readonly config: () => Config;
   readonly issuers: () => ReadonlyMap<string, Issuer>;

@@ -40,8 +40,11 @@ export type SessionFinder = {
 };
 
 export type Sessions = SessionFinder & {
-  /** @returns The new session's id, for its cookie alone, and its token. */
-  begin(beginning: Beginning): Promise<{ readonly id: string; readonly token: Token }>;
+  /**
+   * @returns The new session's id, for its cookie alone, and its token; `undefined` where a claim
+   *   is missing that the issuer's configuration requires.
+   */
+  begin(beginning: Beginning): Promise<{ readonly id: string; readonly token: Token } | undefined>;
   /** Ends it here and in every other gate. @returns What it was, if there was any. */
   end(id: string, reason: string): Promise<SessionRecord | undefined>;
   /** Its browser has another now: it is not found again. */
@@ -164,10 +167,11 @@ export function openSessions(deps: SessionDependencies): Sessions {
   function inUse(hash: string, here: Known, nowMs: number): Token | undefined {
     const { record } = here;
     if (nowMs >= record.endsMs || !known.has(hash)) return undefined;
-    // Its claims were good until now and nobody could be asked for others.
-    if (record.refreshToken !== undefined && nowMs >= record.expiresMs) return undefined;
     const issuer = providerOf(record.issuerName)?.issuer.config;
     if (issuer === undefined || issuer.issuer !== record.issuer) return undefined;
+    // Its claims were good until now and nobody could be asked for others.
+    const expiredMs = record.expiresMs + issuer.clockToleranceSeconds * 1_000;
+    if (record.refreshToken !== undefined && nowMs >= expiredMs) return undefined;
     if (issuer !== here.issuer) {
       const token = tokenOf(record, issuer);
       if (token === undefined) return undefined;
@@ -246,7 +250,7 @@ export function openSessions(deps: SessionDependencies): Sessions {
     const publicId = keys.publicId(id);
     const record = beginRecord({ hash, publicId, issuer, grant, stepUp, lifetimeMs, nowMs });
     const token = tokenOf(record, issuer);
-    if (token === undefined) throw new ClaimMissing();
+    if (token === undefined) return undefined;
     const value = await keys.seal("session", record);
     const untilMs = Math.min(nowMs + idleMs, record.endsMs);
     await store.put(sessionKey(hash), value, untilMs);
@@ -292,11 +296,6 @@ export function openSessions(deps: SessionDependencies): Sessions {
   }
 
   return { find, stepUpOf: (token) => stepUps.get(token), begin, end, forget };
-}
-
-/** A claim that the issuer's configuration requires is not in what the provider said. */
-export class ClaimMissing extends Error {
-  override readonly name = "ClaimMissing";
 }
 
 /** @returns `undefined` for what no key opens, or what was put there for another session. */

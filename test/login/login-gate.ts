@@ -23,6 +23,8 @@ export type LoginGate = AsyncDisposable & {
   readonly folder: TempFolder;
   readonly log: readonly Readonly<Record<string, unknown>>[];
   readonly acts: readonly AuditEntry[];
+  /** Resolves when the store has been told of what is in use. */
+  readonly told: () => Promise<unknown>;
   /** What the gate's clock is ahead of the provider's. */
   readonly clock: { aheadMs: number };
 };
@@ -65,9 +67,20 @@ export async function openLoginGate(options: LoginGateOptions): Promise<LoginGat
     if (entry.kind === "act") acts.push(entry);
     record(entry);
   };
+  const telling = new Set<Promise<boolean>>();
+  const { store } = gate.ledger;
+  const replace = store.replace.bind(store);
+  store.replace = (...args) => {
+    const work = replace(...args);
+    telling.add(work);
+    const done = () => telling.delete(work);
+    work.then(done, done);
+    return work;
+  };
   return {
     url,
     port,
+    told: () => Promise.all(telling),
     gate,
     upstream,
     folder,
