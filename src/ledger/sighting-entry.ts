@@ -9,6 +9,7 @@ import type { Sighting, Unusual } from "../store/store.ts";
 import type { Client, History, Token, Trace } from "../types.ts";
 import type { KeyUse } from "./key-use.ts";
 import { addLint } from "./lint.ts";
+import { type PackedHistory, packHistory, unpackHistory } from "./packed-history.ts";
 
 /** One request, decided. */
 export type Seen = {
@@ -21,30 +22,23 @@ export type Seen = {
   readonly unusual?: readonly Pick<Unusual, "policy" | "signal">[];
 };
 
+/** Few members, for there are many entries: what a token says of itself comes with each request. */
 export type Entry = {
   readonly id: string;
-  readonly kind: Sighting["kind"];
-  readonly issuer: string;
-  readonly subject: string;
-  readonly client: string | undefined;
-  readonly jti: string | undefined;
-  readonly issuedAtMs: number | undefined;
-  expiresAtMs: number;
   lint: readonly string[];
   /** The key that has signed it. */
   readonly key: KeyUse | undefined;
+  expiresAtMs: number;
   /** Since the last batch. */
   fresh: Draft | undefined;
   /** In the batch that is on its way. */
   sending: Draft | undefined;
-  /** What the store was known to have at `readAtMs`; `undefined` if it had nothing. */
-  known: Sighting | undefined;
+  /** What the store is known to have; `undefined` if nothing, or if nobody asked. */
+  known: PackedHistory | undefined;
   /** By the clock that nobody sets; `undefined` while nobody has asked for its history. */
   readAtMs: number | undefined;
   /** Under way. */
   reading: Promise<void> | undefined;
-  /** Whether it was looked at since room was last made. */
-  used: boolean;
 };
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -70,35 +64,24 @@ type Facts = {
 };
 
 export function newEntry({ id, token, lint, key }: Facts): Entry {
-  const { azp, client_id: clientId } = token.claims;
-  const client = typeof azp === "string" ? azp : clientId;
-  const jti = token.id === undefined || token.id.length > LONGEST.jti ? undefined : token.id;
   return {
     id,
-    kind: token.session === undefined ? "token" : "session",
-    issuer: token.issuer,
-    subject: token.subject.slice(0, LONGEST.subject),
-    client: typeof client === "string" ? nameOf(client.slice(0, LONGEST.client)) : undefined,
-    jti: token.session === undefined ? jti : undefined,
-    issuedAtMs: token.issuedAt === undefined ? undefined : token.issuedAt * 1_000,
-    expiresAtMs: token.expiresAt * 1_000,
     lint,
     key,
+    expiresAtMs: token.expiresAt * 1_000,
     fresh: undefined,
     sending: undefined,
     known: undefined,
     readAtMs: undefined,
     reading: undefined,
-    used: true,
   };
 }
 
 /** On the way of every request: a few comparisons, and nothing made but what is new. */
 export function noteRequest(entry: Entry, seen: Seen, nowMs: number): void {
-  entry.used = true;
   const expiresAtMs = seen.token.expiresAt * 1_000;
   if (expiresAtMs > entry.expiresAtMs) entry.expiresAtMs = expiresAtMs; // a session was renewed
-  entry.fresh ??= newDraft(entry, nowMs);
+  entry.fresh ??= newDraft(entry, seen.token, nowMs);
   const { fresh } = entry;
   fresh.requests += 1;
   if (nowMs > fresh.lastMs) fresh.lastMs = nowMs;
@@ -121,16 +104,18 @@ export function noteRequest(entry: Entry, seen: Seen, nowMs: number): void {
   if (seen.unusual !== undefined) noteUnusual(fresh, seen.unusual, nowMs);
 }
 
-function newDraft(entry: Entry, nowMs: number): Draft {
-  const { id, kind, issuer, subject, client, jti, issuedAtMs, expiresAtMs, lint } = entry;
+function newDraft({ id, expiresAtMs, lint }: Entry, token: Token, nowMs: number): Draft {
+  const { session, subject, issuedAt } = token;
+  const client = clientOf(token);
+  const jti = session === undefined && isName(token.id) ? token.id : undefined;
   return {
     id,
-    kind,
-    issuer,
-    subject,
+    kind: session === undefined ? "token" : "session",
+    issuer: token.issuer,
+    subject: subject.length > LONGEST.subject ? subject.slice(0, LONGEST.subject) : subject,
     ...(client !== undefined && { client }),
     ...(jti !== undefined && { jti }),
-    ...(issuedAtMs !== undefined && { issuedAtMs }),
+    ...(issuedAt !== undefined && { issuedAtMs: issuedAt * 1_000 }),
     expiresAtMs,
     firstMs: nowMs,
     lastMs: nowMs,
@@ -146,6 +131,16 @@ function newDraft(entry: Entry, nowMs: number): Draft {
     lint,
     unusual: [],
   };
+}
+
+function isName(jti: string | undefined): boolean {
+  return jti !== undefined && jti !== "" && jti.length <= LONGEST.jti;
+}
+
+function clientOf({ claims }: Token): string | undefined {
+  const { azp, client_id: clientId } = claims;
+  const client = typeof azp === "string" ? azp : clientId;
+  return typeof client === "string" ? nameOf(client.slice(0, LONGEST.client)) : undefined;
 }
 
 /** A clock that was set back counts into the minute at hand. */
@@ -194,7 +189,7 @@ function traceOf(name: string, nowMs: number): Mutable<Trace> {
 
 function addressOf({ ip, country, location }: Client, nowMs: number): Mutable<Trace> {
   // A copy: the address may be a piece of a header, which would be kept whole for its sake.
-  const name = Buffer.from(ip, "latin1").toString("latin1");
+  const name: string = JSON.parse(JSON.stringify(ip));
   return {
     ...traceOf(name, nowMs),
     ...(country !== undefined && { country }),
@@ -254,7 +249,8 @@ export function sent(entry: Entry): void {
   entry.sending = undefined;
   if (sending === undefined) return;
   // What nobody asks for is the store's alone.
-  if (entry.readAtMs !== undefined) entry.known = mergeSightings(entry.known, sending);
+  if (entry.readAtMs === undefined) return;
+  entry.known = packHistory(mergeSightings(wholeOf(entry.known), sending));
 }
 
 /** Its fate may be unknown: then it is counted twice rather than not at all. */
@@ -275,10 +271,14 @@ function draftOf(sighting: Sighting): Draft {
   };
 }
 
+function wholeOf(known: PackedHistory | undefined): Sighting | undefined {
+  return known === undefined ? undefined : unpackHistory(known);
+}
+
 /** What was known and all that was seen since. */
 export function historyOf(entry: Entry, nowMs: number): History {
   const { known, sending, fresh } = entry;
-  let whole = known;
+  let whole = wholeOf(known);
   if (sending !== undefined) whole = mergeSightings(whole, sending);
   if (fresh !== undefined) whole = mergeSightings(whole, fresh);
   if (whole === undefined) return neverSeen(nowMs);

@@ -5,12 +5,14 @@
  *
  * @module
  */
+import { LRUCache } from "lru-cache";
 import { GateError } from "../errors.ts";
 import type { Sighting, SightingQuery, Store } from "../store/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { History, Token } from "../types.ts";
 import { createKeyUses } from "./key-use.ts";
 import { lintToken } from "./lint.ts";
+import { packHistory } from "./packed-history.ts";
 import type { Revocations } from "./revocations.ts";
 import {
   type Entry,
@@ -81,16 +83,14 @@ const WILL_DO_MS = 30_000;
 const NEWS_MS = 100;
 /** Histories that are looked up at once. */
 const MOST_READS = 1_000;
-/** Entries that are looked at to find one that can go. */
-const MOST_STEPS = 32;
 /** How often losses are told. */
 const TELL_MS = 60_000;
 
 export function openSightings(deps: SightingDependencies): Sightings {
   const { store, tokenHash, signedOutAt, now, log } = deps;
   const { uptimeMs = () => performance.now(), limits = LIMITS } = deps;
-  /** The first came first, or was given a second chance first. */
-  const entries = new Map<string, Entry>();
+  /** What has to go from here while it is dirty is stored nevertheless. */
+  const entries = new LRUCache<string, Entry>({ max: limits.entries });
   const dirty = new Set<Entry>();
   const keyUses = createKeyUses();
   const sweeper = openSightingSweeper({ ...deps, forget });
@@ -106,7 +106,6 @@ export function openSightings(deps: SightingDependencies): Sightings {
   const idOf = (token: Token) => token.session ?? tokenHash.of(token);
 
   function admit(id: string, token: Token): Entry {
-    makeRoom();
     const { signedBy, issuer, issuedAt } = token;
     const kid = signedBy?.kid;
     const isDated = kid !== undefined && issuedAt !== undefined;
@@ -116,28 +115,9 @@ export function openSightings(deps: SightingDependencies): Sightings {
     return entry;
   }
 
-  /** What is stored goes first, and of that what was not used since it was last looked at. */
-  function makeRoom(): void {
-    if (entries.size < limits.entries) return;
-    let step = 0;
-    for (const [id, entry] of entries) {
-      const isNeeded = dirty.has(entry) || entry.sending !== undefined || entry.reading;
-      step += 1;
-      if (step < MOST_STEPS && (isNeeded || entry.used)) {
-        entry.used = false;
-        entries.delete(id);
-        entries.set(id, entry);
-        continue;
-      }
-      entries.delete(id);
-      if (dirty.delete(entry)) lose(1);
-      return;
-    }
-  }
-
   function lose(count: number): void {
     lost += count;
-    if (lost === 0 || uptimeMs() - toldLossMs < TELL_MS) return;
+    if (uptimeMs() - toldLossMs < TELL_MS) return;
     const message = `what was seen of tokens is lost: the store does not take it, and no more than ${limits.entries} are kept in memory`;
     log.event("warn", "sightings_lost", message, { count: lost });
     toldLossMs = uptimeMs();
@@ -145,13 +125,21 @@ export function openSightings(deps: SightingDependencies): Sightings {
   }
 
   function markDirty(entry: Entry): void {
+    if (dirty.size >= limits.entries) {
+      entry.fresh = undefined;
+      lose(1);
+      return;
+    }
     dirty.add(entry);
+    startTimer();
+  }
+
+  function startTimer(): void {
     if (timer !== undefined || isClosed) return;
     timer = setTimeout(() => {
       timer = undefined;
       void flushOnce().finally(() => {
-        const [next] = dirty;
-        if (next !== undefined) markDirty(next);
+        if (dirty.size > 0) startTimer();
       });
     }, FLUSH_MS);
     timer.unref();
@@ -186,7 +174,7 @@ export function openSightings(deps: SightingDependencies): Sightings {
   async function save(batch: readonly Entry[]): Promise<void> {
     const sightings: Sighting[] = [];
     const taken = batch.filter((entry) => {
-      if (!dirty.delete(entry)) return false; // lost meanwhile
+      dirty.delete(entry);
       const sighting = takeFresh(entry);
       if (sighting !== undefined) sightings.push(sighting);
       return sighting !== undefined;
@@ -198,9 +186,8 @@ export function openSightings(deps: SightingDependencies): Sightings {
     } catch (cause) {
       for (const entry of taken) {
         failed(entry);
-        if (entries.get(entry.id) === entry) dirty.add(entry);
+        dirty.add(entry);
       }
-      lose(taken.filter((entry) => entries.get(entry.id) !== entry).length);
       throw cause;
     }
   }
@@ -238,7 +225,7 @@ export function openSightings(deps: SightingDependencies): Sightings {
     const [stored] = await store.sightings({ id: entry.id, limit: 1 });
     // Too late: meanwhile a part may have been sent.
     if (uptimeMs() - askedMs > limits.answerMs || entry.sending !== undefined) return;
-    entry.known = stored;
+    entry.known = stored === undefined ? undefined : packHistory(stored);
     entry.readAtMs = askedMs;
   }
 
@@ -257,10 +244,7 @@ export function openSightings(deps: SightingDependencies): Sightings {
   }
 
   function forget(beforeMs: number): void {
-    for (const [id, entry] of entries) {
-      const isNeeded = dirty.has(entry) || entry.sending !== undefined || entry.reading;
-      if (entry.expiresAtMs < beforeMs && !isNeeded) entries.delete(id);
-    }
+    for (const [id, { expiresAtMs }] of entries) if (expiresAtMs < beforeMs) entries.delete(id);
   }
 
   return {
@@ -276,7 +260,6 @@ export function openSightings(deps: SightingDependencies): Sightings {
       const id = idOf(token);
       if (id === undefined) return neverSeen(now());
       const entry = entries.get(id) ?? admit(id, token);
-      entry.used = true;
       await refresh(entry);
       const history = historyOf(entry, now());
       const signedOutMs = signedOutAt(token);
