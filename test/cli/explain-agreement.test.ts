@@ -1,10 +1,12 @@
 /**
  * What explain says, a gate does: the same decision, by the same policies, with the same headers
- * for the upstream; and what the audit keeps of it is explained alike.
+ * for the upstream; and what the audit keeps of it is explained alike. A scenario of the same
+ * request comes to the same, and so does the record when it is replayed.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { JWTPayload } from "jose";
+import { readEntry } from "../../src/audit/scan.ts";
 import type { Explanation } from "../../src/cli/explain/explanation.ts";
 import {
   explainMadeUp,
@@ -13,8 +15,16 @@ import {
   readMadeUp,
 } from "../../src/cli/explain/made-up.ts";
 import { explainRecorded } from "../../src/cli/explain/recorded.ts";
+import { openTokenVerifiers, type TokenVerifiers } from "../../src/cli/explain/token-verifiers.ts";
 import { type RunningGate, startGate } from "../../src/cli/start-gate.ts";
+import { namesOf, readScenarios } from "../../src/cli/test/read-scenarios.ts";
+import { factsText } from "../../src/cli/test/result.ts";
+import { runScenario } from "../../src/cli/test/run-scenario.ts";
 import type { Assembly } from "../../src/gate/assemble.ts";
+import { openGeo } from "../../src/gate/geo.ts";
+import { openReplay } from "../../src/gate/replay.ts";
+import { openStore } from "../../src/store/open.ts";
+import type { Store } from "../../src/store/store.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createSigner, type Signer } from "../support/signer.ts";
 import { type TempFolder, tempFolder } from "../support/temp-folder.ts";
@@ -70,6 +80,8 @@ let gate: RunningGate;
 let assembly: Assembly;
 let signer: Signer;
 let stranger: Signer;
+let verifiers: TokenVerifiers;
+let store: Store;
 
 beforeAll(async () => {
   signer = await createSigner("ES256", "key-1");
@@ -82,9 +94,14 @@ beforeAll(async () => {
   const openLog = () => createLog({ sink, level: () => "error", format, colour, now });
   gate = await startGate({ file, environment: {}, now, openLog });
   assembly = await loadAssembly(file);
+  const noNetwork = () => Promise.reject(new Error("no network"));
+  verifiers = openTokenVerifiers(assembly.config, { fetch: noNetwork, warn: told });
+  store = await openStore(assembly.config.store, { now });
 });
 
 afterAll(async () => {
+  verifiers.close();
+  await store.close();
   assembly.policies.dispose();
   await gate.drain();
   await folder[Symbol.asyncDispose]();
@@ -190,6 +207,32 @@ async function flagsOf({ request, claims, times, credential }: Sample): Promise<
 const explained = (flags: MadeUpFlags) =>
   explainMadeUp(readMadeUp(flags, Date.now()), assembly, file, told);
 
+/** The same request as a scenario, which expects what came of it. */
+async function tested(
+  { url, method, header = [] }: MadeUpFlags,
+  credential: { readonly token?: string; readonly claims?: unknown },
+  expect: object,
+) {
+  const headers = Object.fromEntries(header.map((one) => one.split(": ")));
+  const at = new Date().toISOString();
+  const scenario = { name: "it", request: { method, url, headers }, ...credential, at, expect };
+  const text = JSON.stringify({ scenarios: [scenario] }).replaceAll("$", "$$$$");
+  const names = namesOf(assembly.config, assembly.policies.policies.keys());
+  const read = readScenarios("it.scenarios.yaml", text, {}, names, Date.now());
+  const [only] = read.ok ? read.value : told(JSON.stringify(read.error));
+  if (only === undefined) throw new Error("the scenario is gone");
+  const { ok, expected, actual } = await runScenario(only, assembly, verifiers);
+  return { ok, expected: factsText(expected), actual: factsText(actual) };
+}
+
+/** What a replay by the same rules makes of a record. */
+async function replayed(requestId: string) {
+  const [record] = await store.find({ requestId, kind: "decision", limit: 1 });
+  const entry = record && readEntry(record);
+  if (entry?.kind !== "decision") throw new Error("the decision is not recorded");
+  return openReplay(assembly, await openGeo(undefined)).judge(entry);
+}
+
 /** Where the route takes the token, as a client would know. */
 async function send({ url = "", method = "GET", header = [], token }: MadeUpFlags) {
   const { host, pathname, search } = new URL(url);
@@ -222,7 +265,17 @@ type Answer = {
   readonly headers: Readonly<Record<string, string>>;
 };
 
-const told = (message: string) => {
+/** What a scenario expects of a request that the upstream got. */
+const forwarded = ({ headers }: Answer) => ({
+  decision: "forward",
+  upstreamHeaders: {
+    "X-User": utf8(headers)["x-user"] ?? null,
+    "X-Tenant": utf8(headers)["x-tenant"] ?? null,
+    "X-Forwarded-For": headers["x-forwarded-for"] ?? null,
+  },
+});
+
+const told = (message: string): never => {
   throw new Error(message);
 };
 
@@ -238,7 +291,7 @@ const utf8 = (headers: Readonly<Record<string, string>>) =>
     Object.entries(headers).map(([name, value]) => [name, Buffer.from(value, "latin1").toString()]),
   );
 
-describe("explain agrees with a live gate", () => {
+describe("explain, test and replay agree with a live gate", () => {
   const seen = new Set<string>();
 
   test("on random requests and tokens", async () => {
@@ -268,6 +321,19 @@ describe("explain agrees with a live gate", () => {
           ...essence(made),
           status: response.status,
         });
+
+        const { token } = flags;
+        const credential = token === undefined ? {} : { token };
+        const { status } = response;
+        const wanted =
+          status === 200 ? forwarded(body) : { decision: "deny", status, code: body.code };
+        const scenario = await tested(flags, credential, wanted);
+        expect(scenario).toEqual({ ...scenario, ok: true });
+
+        const { before, after, lacking } = await replayed(id);
+        expect(lacking).toEqual([]);
+        expect(after.decision).toBe(made.decision);
+        if (after.decision === "deny") expect(after).toEqual(before);
       }),
       { numRuns: 80, examples: KINDS.map((one) => [one]) },
     );
@@ -301,6 +367,10 @@ describe("explain agrees with a live gate", () => {
         expect(compared(given.upstream?.headers ?? {})).toEqual(
           compared(signed.upstream?.headers ?? {}),
         );
+        const { decision, status, code } = signed;
+        const wanted = decision === "forward" ? { decision } : { decision, status, code };
+        const scenario = await tested(flags, { claims: JSON.parse(payload) }, wanted);
+        expect(scenario).toEqual({ ...scenario, ok: true });
       }),
       { numRuns: 80 },
     );
