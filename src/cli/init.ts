@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { GateError } from "../errors.ts";
@@ -22,6 +22,7 @@ import {
 import { isThere } from "./is-there.ts";
 import { type Paint, paintFor, visible } from "./paint.ts";
 import { programWord } from "./program-word.ts";
+import { writeNew } from "./write-new.ts";
 
 type InitFlags = { readonly issuer?: string; readonly audience?: string };
 
@@ -112,17 +113,6 @@ async function writeStart(folder: string, issuer: StarterIssuer): Promise<readon
     starterConfig(issuer),
   );
   return [config, policy, scenarios, types, ignored];
-}
-
-/** @returns Whether it was written; a file that exists is left alone. */
-async function writeNew(file: string, text: string): Promise<boolean> {
-  try {
-    await writeFile(file, text, { flag: "wx" });
-    return true;
-  } catch (fault) {
-    if ((fault as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw fault;
-  }
 }
 
 /** What must stay out of version control, and how that may be written. */

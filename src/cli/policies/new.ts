@@ -4,16 +4,16 @@
  *
  * @module
  */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GateError } from "../../errors.ts";
 import { displayPath } from "../../policy/display-path.ts";
 import { shippedPolicies } from "../../policy/shipped.ts";
 import { editorConfig, writeTypes } from "../../policy/types-on-disk.ts";
 import { policiesIn, refreshSchema } from "../editor-schema.ts";
-import { isThere } from "../is-there.ts";
 import { paintFor, visible } from "../paint.ts";
 import { programWord } from "../program-word.ts";
+import { writeNew } from "../write-new.ts";
 
 /** A part of a name: a folder, or the file. */
 const PART = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
@@ -36,25 +36,32 @@ export async function newPolicy(name: string, { policies, state }: Folders): Pro
   const complaint = complaintAbout(name);
   if (complaint !== undefined) throw new GateError("usage_wrong", complaint);
   const file = join(policies, `${name}.ts`);
-  const tsconfig = join(policies, "tsconfig.json");
   const shown = displayPath(file);
-  try {
+  const isNew = await onDisk(shown, async () => {
     await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, POLICY, { flag: "wx" });
+    return writeNew(file, POLICY);
+  });
+  if (!isNew) {
+    throw new GateError("config_invalid", `${visible(shown)} exists already and is left as it is`);
+  }
+  await onDisk(shown, async () => {
     await writeTypes(state);
-    if (!(await isThere(tsconfig))) await writeFile(tsconfig, editorConfig(policies, state));
+    await writeNew(join(policies, "tsconfig.json"), editorConfig(policies, state));
     await refreshSchema(state, await policiesIn(policies));
+  });
+  process.stdout.write(nextSteps(name, shown));
+}
+
+/** Turns what the file system refuses into a fault that names the policy's file. */
+async function onDisk<T>(shown: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
   } catch (cause) {
     if (cause instanceof GateError) throw cause;
     const { code } = cause as NodeJS.ErrnoException;
-    if (code === "EEXIST") {
-      const message = `${visible(shown)} exists already and is left as it is`;
-      throw new GateError("config_invalid", message, { cause });
-    }
     const message = `cannot write ${visible(shown)}: ${code ?? "failed"}`;
     throw new GateError("state_unusable", message, { cause });
   }
-  process.stdout.write(nextSteps(name, shown));
 }
 
 /** @returns Why no policy can be called so. */
