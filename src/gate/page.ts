@@ -41,7 +41,7 @@ ${signIn === undefined ? undefined : signInLink(signIn)}
 <dt>Code</dt><dd>${code}</dd>
 <dt>Request</dt><dd>${requestId}</dd>
 </dl>`;
-  return pageResponse({ status, title, body, brand, headers: Object.fromEntries(headers) });
+  return pageResponse({ status, title, body, brand, headers });
 }
 
 function signInLink(address: string): Html {

@@ -37,7 +37,8 @@ type Page = {
   readonly brand: BrandConfig | undefined;
   /** Where its forms may lead, sources of CSP's `form-action`; nowhere where absent. */
   readonly formAction?: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  /** Of the answer besides those of every page; taken over. */
+  readonly headers?: Headers;
 };
 
 const USUAL_COLOUR = "#3556d8";
@@ -106,19 +107,18 @@ ${body}
 </body>
 </html>
 `;
-  return new Response(page.html, {
-    status,
-    headers: {
-      "Content-Type": "text/html; charset=utf-8",
-      "Content-Security-Policy": `default-src 'none'; style-src 'sha256-${style.hash}'; base-uri 'none'; form-action ${formAction ?? "'none'"}; frame-ancestors 'none'`,
-      "Cache-Control": "no-store",
-      // A form's POST without a referrer would carry `Origin: null`, and be refused as foreign.
-      "Referrer-Policy": formAction === undefined ? "no-referrer" : "same-origin",
-      "X-Content-Type-Options": "nosniff",
-      "X-Frame-Options": "DENY",
-      ...headers,
-    },
-  });
+  const answer = headers ?? new Headers();
+  const ours = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": `default-src 'none'; style-src 'sha256-${style.hash}'; base-uri 'none'; form-action ${formAction ?? "'none'"}; frame-ancestors 'none'`,
+    "Cache-Control": "no-store",
+    // A form's POST without a referrer would carry `Origin: null`, and be refused as foreign.
+    "Referrer-Policy": formAction === undefined ? "no-referrer" : "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+  };
+  for (const [name, value] of Object.entries(ours)) answer.set(name, value);
+  return new Response(page.html, { status, headers: answer });
 }
 
 /** Relative luminance of `#rgb` or `#rrggbb`, from 0 to 1 (WCAG 2.1). */

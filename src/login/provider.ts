@@ -125,10 +125,14 @@ export function openProvider(
     return { server, readAtMs: now() };
   }
 
-  /** The library has checked issuer, audience, `azp`, nonce and times; the signature is ours. */
+  /** The library has checked issuer, audience, nonce and times; the signature is ours. */
   async function checkIdToken(answer: oauth.TokenEndpointResponse) {
     const claims = oauth.getValidatedIdTokenClaims(answer);
     if (claims === undefined || answer.id_token === undefined) return ok(undefined);
+    // OpenID Connect Core §3.1.3.7, 5: whomever else it was given to, it is not for us.
+    if (claims.azp !== undefined && claims.azp !== login.clientId) {
+      return err(refusedLogin("id_token_azp_mismatch"));
+    }
     const verified = await verifyJwt(answer.id_token, issuer, ["jwt"]);
     if (verified.ok) return ok({ claims: verified.value, idToken: answer.id_token });
     const { code, reason } = verified.error;
