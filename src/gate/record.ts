@@ -80,16 +80,20 @@ function record({ ledger, decisions }: Gate, entry: AuditEntry): void {
 
 /** Whether a token passed is the gate's word: what the upstream fails at is not its owner's. */
 function noteSighting(
-  { ledger }: Gate,
-  { client }: Inquiry,
+  { ledger, log }: Gate,
+  { id, client }: Inquiry,
   { token, route, policies }: Decision,
   denial: Denial | undefined,
 ): void {
   if (token === undefined || route === undefined) return;
   const denied = denial !== undefined && denial.status < 500;
   const seen = { token, client, route: route.config.name, denied };
-  const isUnusual = policies.some(({ unusual }) => unusual !== undefined);
-  ledger.sightings.note(isUnusual ? { ...seen, unusual: signalsOf(policies) } : seen);
+  if (policies.every(({ unusual }) => unusual === undefined)) return ledger.sightings.note(seen);
+  const unusual = signalsOf(policies);
+  ledger.sightings.note({ ...seen, unusual });
+  const signals = unusual.map(({ policy, signal }) => `${policy}:${signal}`).join(" ");
+  const message = "policies found something unusual";
+  log.event("warn", "unusual", message, { requestId: id, route: seen.route, signals });
 }
 
 function signalsOf(policies: readonly PolicyOutcome[]) {
@@ -99,7 +103,7 @@ function signalsOf(policies: readonly PolicyOutcome[]) {
 }
 
 function tokenParts({ ledger }: Gate, token: Token) {
-  const tokenId = ledger.tokenHash.of(token);
+  const tokenId = token.session ?? ledger.tokenHash.of(token);
   return tokenId === undefined ? { token } : { token, tokenId };
 }
 
