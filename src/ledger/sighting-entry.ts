@@ -39,6 +39,9 @@ export type Entry = {
   readAtMs: number | undefined;
   /** Under way. */
   reading: Promise<void> | undefined;
+  /** The minute of the last batch, and what of that minute is stored. */
+  storedMinute: number;
+  storedInMinute: number;
 };
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -74,6 +77,8 @@ export function newEntry({ id, token, lint, key }: Facts): Entry {
     known: undefined,
     readAtMs: undefined,
     reading: undefined,
+    storedMinute: 0,
+    storedInMinute: 0,
   };
 }
 
@@ -89,7 +94,7 @@ export function noteRequest(entry: Entry, seen: Seen, nowMs: number): void {
     fresh.denials += 1;
     fresh.deniedInRow += 1;
   } else fresh.deniedInRow = 0;
-  countMinute(fresh, Math.floor(nowMs / MINUTE_MS));
+  countMinute(entry, fresh, Math.floor(nowMs / MINUTE_MS));
   const { client } = seen;
   if (!touch(fresh.addresses, client.ip, nowMs)) {
     add(fresh.addresses, addressOf(client, nowMs), MOST.addresses);
@@ -144,9 +149,14 @@ function clientOf({ claims }: Token): string | undefined {
 }
 
 /** A clock that was set back counts into the minute at hand. */
-function countMinute(draft: Draft, minute: number): void {
+function countMinute(entry: Entry, draft: Draft, minute: number): void {
   if (minute > draft.minute) {
-    draft.busiestMinute = Math.max(draft.busiestMinute, draft.minuteRequests);
+    // A minute that ends here may have begun in a batch before.
+    const { sending } = entry;
+    const stored = entry.storedMinute === draft.minute ? entry.storedInMinute : 0;
+    const sent = sending?.minute === draft.minute ? sending.minuteRequests : 0;
+    const whole = stored + sent + draft.minuteRequests;
+    draft.busiestMinute = Math.max(draft.busiestMinute, whole);
     draft.minute = minute;
     draft.minuteRequests = 0;
   }
@@ -248,6 +258,9 @@ export function sent(entry: Entry): void {
   const { sending } = entry;
   entry.sending = undefined;
   if (sending === undefined) return;
+  const before = entry.storedMinute === sending.minute ? entry.storedInMinute : 0;
+  entry.storedMinute = sending.minute;
+  entry.storedInMinute = before + sending.minuteRequests;
   // What nobody asks for is the store's alone.
   if (entry.readAtMs === undefined) return;
   entry.known = packHistory(mergeSightings(wholeOf(entry.known), sending));

@@ -13,6 +13,8 @@ type SweepDependencies = {
   readonly log: Pick<Log, "event">;
   /** Takes out of memory what expired before that. */
   readonly forget: (beforeMs: number) => void;
+  readonly firstMs?: number;
+  readonly everyMs?: number;
 };
 
 /** Soon after the start, for gates that never run for long. */
@@ -22,10 +24,10 @@ const EVERY_MS = 10 * 60_000;
 const LEEWAY_MS = 60_000;
 
 export function openSightingSweeper(deps: SweepDependencies): { close(): void } {
-  const { store, now, retainMs, log, forget } = deps;
+  const { store, now, retainMs, log, forget, firstMs = FIRST_MS, everyMs = EVERY_MS } = deps;
   let isFailing = false;
   let isClosed = false;
-  let timer = setTimeout(sweep, FIRST_MS);
+  let timer = setTimeout(sweep, firstMs);
   timer.unref();
 
   async function sweep(): Promise<void> {
@@ -40,7 +42,7 @@ export function openSightingSweeper(deps: SweepDependencies): { close(): void } 
       isFailing = true;
     }
     if (isClosed) return;
-    timer = setTimeout(sweep, EVERY_MS);
+    timer = setTimeout(sweep, everyMs);
     timer.unref();
   }
 
