@@ -16,6 +16,7 @@ const UNAVAILABLE: Readonly<Record<string, string>> = {
   NOAUTH: "it asks for a password",
   WRONGPASS: "it refuses the user name or password",
   NOPERM: "its access list does not allow this user what Claimgate needs",
+  CERTIFICATE: "its certificate is not good for its name, or by no authority that is known here",
   MAXCLIENTS: "it has too many clients",
   MOVED: "it is a cluster, which Claimgate does not speak to",
   ASK: "it is a cluster, which Claimgate does not speak to",
@@ -29,6 +30,7 @@ const LASTING: ReadonlySet<string> = new Set([
   "NOAUTH",
   "WRONGPASS",
   "NOPERM",
+  "CERTIFICATE",
   "MOVED",
   "ASK",
   "CLUSTERDOWN",
@@ -53,7 +55,7 @@ export function redisFault(where: string, error: unknown): GateError {
   if (error instanceof NoAnswer) return new Passing(where, "it does not answer");
   if (error instanceof Closed) return new Passing(where, "it is closed");
   const text = error instanceof Error ? error.message : "";
-  const word = /^(?:ERR )?([A-Z]{3,})\b/.exec(text)?.[1] ?? "";
+  const word = wordOf(text);
   const damage = DAMAGED[word];
   if (damage !== undefined) return fault("store_damaged", where, damage);
   const why = UNAVAILABLE[word];
@@ -91,9 +93,16 @@ function codeOf(error: unknown): string {
 
 const isAuthentication = (code: string) => /AUTHENTICATION/.test(code);
 
-function isConnectionLost(error: unknown): boolean {
+/** Bun's client tells every closed connection so, whatever was said before it was closed. */
+export function isConnectionLost(error: unknown): boolean {
   const code = codeOf(error);
   return /CONNECTION|TIMEOUT|ECONN/.test(code) && !isAuthentication(code);
+}
+
+/** The first word of a reply, but for the one that has none. */
+function wordOf(text: string): string {
+  if (/^ERR max number of clients/.test(text)) return "MAXCLIENTS";
+  return /^(?:ERR )?([A-Z]{3,})\b/.exec(text)?.[1] ?? "";
 }
 
 function plainReason(error: unknown, word: string): string {

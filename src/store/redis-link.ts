@@ -5,7 +5,8 @@
  * @module
  */
 import { RedisClient } from "bun";
-import { Closed, NoAnswer, redisFault } from "./redis-fault.ts";
+import { Closed, isConnectionLost, NoAnswer, redisFault } from "./redis-fault.ts";
+import { whyNot } from "./redis-probe.ts";
 import type { Script } from "./redis-scripts.ts";
 
 /** A command without an answer for so long has failed, and the connection is made anew. */
@@ -65,7 +66,7 @@ export function openLink({ url, where, prepare, onReturn, onLoss }: LinkOptions)
       if (closed || !next.connected) throw new Closed();
     } catch (error) {
       next.close();
-      throw error;
+      throw isConnectionLost(error) ? ((await whyNot(url)) ?? error) : error;
     } finally {
       connecting = undefined;
     }
