@@ -88,7 +88,10 @@ function noteSighting(
   if (token === undefined || route === undefined) return;
   const denied = denial !== undefined && denial.status < 500;
   const seen = { token, client, route: route.config.name, denied };
-  if (policies.every(({ unusual }) => unusual === undefined)) return ledger.sightings.note(seen);
+  if (policies.every(({ unusual }) => unusual === undefined)) {
+    ledger.sightings.note(seen);
+    return;
+  }
   const unusual = signalsOf(policies);
   ledger.sightings.note({ ...seen, unusual });
   const signals = unusual.map(({ policy, signal }) => `${policy}:${signal}`).join(" ");
