@@ -81,7 +81,7 @@ export function shadowDenial(entry: AuditEntry) {
   return entry.policies.find(({ shadow, verdict }) => shadow && verdict !== "allow");
 }
 
-type Found = {
+export type Found = {
   /** Newest last. */
   readonly records: readonly ChainedRecord[];
   /** Whether there are older ones that are asked for, too. */

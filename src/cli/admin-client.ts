@@ -17,8 +17,8 @@ export type AdminClient = {
    * @throws GateNotRunning, AdminProblem, GateError
    */
   ask<S extends TSchema>(schema: S, question: Question): Promise<Static<S>>;
-  /** @returns The events' names and data, until the gate or `signal` ends it. */
-  follow(question: Question, signal: AbortSignal): AsyncGenerator<AdminEvent>;
+  /** @returns The events, once the gate has begun to tell them, until it or `signal` ends. */
+  follow(question: Question, signal: AbortSignal): Promise<AsyncGenerator<AdminEvent>>;
 };
 
 export type Question = {
@@ -66,8 +66,7 @@ export async function throughGate<T>(
 }
 
 const ANSWER_MS = 15_000;
-/** Of an answer, or of one event. */
-const LONGEST_ANSWER = 256 * 1024 * 1024;
+const LONGEST_EVENT = 16 * 1024 * 1024;
 
 function openClient({ admin, folder }: Config): AdminClient {
   const { listen, token } = admin;
@@ -107,27 +106,34 @@ function openClient({ admin, folder }: Config): AdminClient {
       if (!Value.Check(schema, value)) throw unfit(listen);
       return value;
     },
-    async *follow(question, signal) {
+    async follow(question, signal) {
       const response = await send(question, signal);
-      let rest = "";
-      const decoder = new TextDecoder();
-      try {
-        for await (const chunk of response.body ?? []) {
-          const blocks = (rest + decoder.decode(chunk, { stream: true })).split("\n\n");
-          rest = blocks.pop() ?? "";
-          if (rest.length > LONGEST_ANSWER) throw unfit(listen);
-          for (const block of blocks) {
-            const event = /^event: (.*)$/m.exec(block)?.[1];
-            const data = /^data: (.*)$/m.exec(block)?.[1];
-            if (event !== undefined && data !== undefined) yield { event, data };
-          }
-        }
-      } catch (fault) {
-        // The gate has ended, or whoever follows has.
-        if (fault instanceof GateError) throw fault;
-      }
+      return eventsIn(response.body ?? [], listen);
     },
   };
+}
+
+async function* eventsIn(
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  listen: ListenAddress,
+): AsyncGenerator<AdminEvent> {
+  let rest = "";
+  const decoder = new TextDecoder();
+  try {
+    for await (const chunk of body) {
+      const blocks = (rest + decoder.decode(chunk, { stream: true })).split("\n\n");
+      rest = blocks.pop() ?? "";
+      if (rest.length > LONGEST_EVENT) throw unfit(listen);
+      for (const block of blocks) {
+        const event = /^event: (.*)$/m.exec(block)?.[1];
+        const data = /^data: (.*)$/m.exec(block)?.[1];
+        if (event !== undefined && data !== undefined) yield { event, data };
+      }
+    }
+  } catch (fault) {
+    // Else the gate has ended, or whoever follows has.
+    if (fault instanceof GateError) throw fault;
+  }
 }
 
 /** In a shared folder anybody could have put one there, to be told what is to be revoked. */

@@ -1,19 +1,23 @@
 /**
- * `claimgate audit`: who got at what, who was refused, and why; read from the store directly,
- * whether or not a gate is running on it.
+ * `claimgate audit`: who got at what, who was refused, and why; told by the gate that runs, or
+ * read from the store.
  *
  * @module
  */
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
+import { MOST } from "../admin/decisions.ts";
 import { isoTime } from "../audit/entry.ts";
 import { followChains } from "../audit/follow.ts";
 import { readEntry } from "../audit/scan.ts";
-import { findRecords, isWanted, queryOf, type RecordFilter } from "../audit/search.ts";
+import { type Found, findRecords, isWanted, queryOf, type RecordFilter } from "../audit/search.ts";
+import type { Config } from "../config/resolved.ts";
 import { GateError } from "../errors.ts";
 import { openStore } from "../store/open.ts";
-import type { ChainedRecord, Store } from "../store/store.ts";
+import type { Anchor, ChainedRecord, Store } from "../store/store.ts";
+import { type AdminClient, throughGate } from "./admin-client.ts";
 import { openTable } from "./audit/table.ts";
+import { findThroughGate, followThroughGate } from "./audit/through-gate.ts";
 import { type VerifyFlags, verifyAudit } from "./audit/verify-chains.ts";
 import { paintFor } from "./paint.ts";
 import { loadStoreConfig } from "./store-config.ts";
@@ -59,13 +63,37 @@ async function showAudit(flags: AuditFlags): Promise<void> {
   const limit = readLimit(flags);
   checkTimes(flags);
   const config = await loadStoreConfig(flags.config);
+  const directly = () => showStored(config, flags, limit);
+  if (limit > MOST) await directly();
+  else
+    await throughGate(config, (client) => showThroughGate(client, config, flags, limit), directly);
+}
+
+async function showThroughGate(
+  client: AdminClient,
+  config: Config,
+  flags: AuditFlags,
+  limit: number,
+): Promise<void> {
+  if (flags.follow) await followGate(client, config, flags, limit);
+  else tellFound(await findThroughGate(client, flags, limit), flags, limit);
+}
+
+async function showStored(config: Config, flags: AuditFlags, limit: number): Promise<void> {
   if (config.store.kind === "sqlite" && !existsSync(config.store.file) && !flags.follow) {
     note("nothing is recorded yet: the store appears when the gate first starts");
     return;
   }
+  await withStore(config, async (store) => {
+    if (flags.follow) await followStore(store, flags, limit, endOfFollowing());
+    else tellFound(await findRecords(store, flags, limit, Date.now()), flags, limit);
+  });
+}
+
+async function withStore(config: Config, work: (store: Store) => Promise<void>): Promise<void> {
   const store = await openStore(config.store, { now: Date.now });
   try {
-    await (flags.follow ? follow(store, flags, limit) : showOnce(store, flags, limit));
+    await work(store);
   } finally {
     await store.close();
   }
@@ -80,19 +108,28 @@ function checkTimes(flags: RecordFilter): void {
   }
 }
 
-async function showOnce(store: Store, flags: AuditFlags, limit: number): Promise<void> {
-  const { records, hasMore } = await findRecords(store, flags, limit, Date.now());
+function tellFound({ records, hasMore }: Found, flags: AuditFlags, limit: number): void {
   openPrinter(records, flags)(records);
   if (records.length === 0) note("no record matches");
   if (hasMore) note(`these are the newest ${limit}; --limit shows more, --since and others fewer`);
 }
 
-/** Resolves at SIGINT or SIGTERM, or when nobody reads any more. */
-async function follow(store: Store, flags: AuditFlags, limit: number): Promise<void> {
+/** Aborted at SIGINT or SIGTERM, or when nobody reads any more. */
+function endOfFollowing(): AbortSignal {
   const ending = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => ending.abort());
   process.stdout.once("error", () => ending.abort());
+  return ending.signal;
+}
 
+type Printer = (records: readonly ChainedRecord[]) => void;
+
+async function followStore(
+  store: Store,
+  flags: AuditFlags,
+  limit: number,
+  signal: AbortSignal,
+): Promise<void> {
   const anchors = await store.anchors();
   const ends = new Map(anchors.map(({ writer, lastSeq }) => [writer, lastSeq]));
   const { records } = await findRecords(store, flags, limit, Date.now());
@@ -100,17 +137,70 @@ async function follow(store: Store, flags: AuditFlags, limit: number): Promise<v
   const before = records.filter(({ writer, seq }) => seq <= (ends.get(writer) ?? 0));
   const print = openPrinter(before, flags);
   print(before);
+  await followFrom(store, anchors, { flags, signal, print });
+}
+
+type Following = {
+  readonly flags: AuditFlags;
+  readonly signal: AbortSignal;
+  readonly print: Printer;
+};
+
+async function followFrom(
+  store: Store,
+  anchors: readonly Anchor[],
+  { flags, signal, print }: Following,
+): Promise<void> {
   const onLost = ({ message }: GateError) => note(`${message}; trying again`);
-  for await (const page of followChains(store, anchors, ending.signal, onLost)) {
+  for await (const page of followChains(store, anchors, signal, onLost)) {
     print(page.filter((record) => isWanted(record, flags)));
   }
 }
 
+/** As the gate tells it; once that has ended, as the store has it. */
+async function followGate(
+  client: AdminClient,
+  config: Config,
+  flags: AuditFlags,
+  limit: number,
+): Promise<void> {
+  const signal = endOfFollowing();
+  const coming = await followThroughGate(client, flags, signal);
+  const { records } = await findThroughGate(client, flags, limit);
+  const printAll = openPrinter(records, flags);
+  // The list and the stream overlap, and so does what the store has when the gate ends.
+  const told = new Set<string>();
+  let lastMs = Date.now();
+  const print: Printer = (page) => {
+    const news = page.filter(({ body }) => body === "" || !told.has(body));
+    for (const { body, atMs } of news) {
+      told.add(body);
+      if (atMs > lastMs) lastMs = atMs;
+    }
+    for (const oldest of told) {
+      if (told.size <= MOST_TOLD) break;
+      told.delete(oldest);
+    }
+    printAll(news);
+  };
+  print(records);
+  for await (const page of coming) print(page);
+  if (signal.aborted) return;
+  note("the gate does not tell more: the store is read from here on");
+  await withStore(config, async (store) => {
+    const anchors = await store.anchors();
+    const since = new Date(lastMs - OVERLAP_MS).toISOString();
+    print((await findRecords(store, { ...flags, since }, MOST, Date.now())).records);
+    await followFrom(store, anchors, { flags, signal, print });
+  });
+}
+
+/** As many as may come within the overlap. */
+const MOST_TOLD = 20_000;
+const OVERLAP_MS = 10_000;
+
 /** @param sample What is printed first; columns are made for that. */
-function openPrinter(
-  sample: readonly ChainedRecord[],
-  { json, follow }: AuditFlags,
-): (records: readonly ChainedRecord[]) => void {
+function openPrinter(sample: readonly ChainedRecord[], { json, follow }: AuditFlags): Printer {
   if (json) return (records) => process.stdout.write(records.map(jsonLine).join(""));
   const { stdout } = process;
   const columns = stdout.isTTY ? stdout.columns : undefined;

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import { type AdminApi, openAdmin } from "../../src/admin/api.ts";
 import { type RunningGate, startGate } from "../../src/cli/start-gate.ts";
+import type { AdminConfig } from "../../src/config/resolved.ts";
 import { ensureDevelopmentKeys } from "../../src/identity/development-keys.ts";
 import { mintToken } from "../../src/idp/mint.ts";
 import { DEVELOPMENT_ISSUER } from "../../src/lib/development.ts";
@@ -42,7 +43,7 @@ export default definePolicy({
 });
 `;
 
-export const CONFIG = {
+const CONFIG = {
   listen: "127.0.0.1:0",
   issuers: [{ name: "dev", development: true }],
   routes: [
@@ -51,10 +52,10 @@ export const CONFIG = {
   ],
 };
 
-/** @param changes Of the configuration. */
-export async function openAdminGate(changes: object = {}): Promise<AdminGate> {
+/** @param admin The API's own part of the configuration; a socket `test.sock` otherwise. */
+export async function openAdminGate(admin: Partial<AdminConfig> = {}): Promise<AdminGate> {
   const folder = await tempFolder({
-    "claimgate.yaml": stringify({ ...CONFIG, ...changes }),
+    "claimgate.yaml": stringify(CONFIG),
     "policies/staff.ts": POLICY,
   });
   const log: string[] = [];
@@ -68,11 +69,17 @@ export async function openAdminGate(changes: object = {}): Promise<AdminGate> {
     openLog: (level) => createLog({ sink, level, format: "json", colour: "never", now }),
   });
   const { gate, reload } = running;
+  const listen = { kind: "unix", path: join(folder.path, "test.sock") } as const;
   const api = await openAdmin(gate, {
-    config: () => gate.site.config,
+    // The gate has one of its own: this one tells a version, and counts by another clock.
+    config: () => ({ ...gate.site.config, admin: { listen, ...admin } }),
     store: gate.ledger.store,
     reload,
     version: "1.2.3",
+  }).catch(async (fault) => {
+    await running.drain();
+    await folder[Symbol.asyncDispose]();
+    throw fault;
   });
   const [key] = await ensureDevelopmentKeys(join(folder.path, ".claimgate"));
   if (key === undefined) throw new Error("there is no key to sign with");

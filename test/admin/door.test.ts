@@ -16,7 +16,10 @@ const PATHS = `/ /docs /openapi.json /metrics /v1/decisions /v1/decisions/stream
 describe("over TCP", () => {
   let gate: AdminGate;
   beforeAll(async () => {
-    gate = await openAdminGate({ admin: { listen: "127.0.0.1:0", token: TOKEN } });
+    gate = await openAdminGate({
+      listen: { kind: "tcp", hostname: "127.0.0.1", port: 0 },
+      token: TOKEN,
+    });
   });
   afterAll(async () => gate[Symbol.asyncDispose]());
   /** Each test its own minute. */
@@ -174,7 +177,7 @@ describe("over TCP", () => {
 describe("on a unix socket", () => {
   test("whoever may open it needs no token, and its owner alone may", async () => {
     await using gate = await openAdminGate();
-    const path = join(gate.folder.path, "claimgate.sock");
+    const path = join(gate.folder.path, "test.sock");
     expect(gate.api.url).toBe(`unix:${path}`);
     expect(lstatSync(path).mode & 0o777).toBe(0o600);
     expect((await gate.ask("/v1/routes")).status).toBe(200);
@@ -183,7 +186,7 @@ describe("on a unix socket", () => {
   });
 
   test("a token that is set counts there, too", async () => {
-    await using gate = await openAdminGate({ admin: { token: TOKEN } });
+    await using gate = await openAdminGate({ token: TOKEN });
     expect((await gate.ask("/v1/routes")).status).toBe(401);
     expect((await gate.ask("/v1/routes", bearer(TOKEN))).status).toBe(200);
   });

@@ -85,15 +85,16 @@ describe("openAdmin()", () => {
     await using folder = await tempFolder();
     const path = join(folder.path, "dead.sock");
     await leaveSocket(path);
-    await using gate = await openAdminGate({ admin: { listen: `unix:${path}` } });
+    await using gate = await openAdminGate({ listen: { kind: "unix", path } });
     expect((await gate.ask("/v1/routes")).status).toBe(200);
   });
 
   test("leaves a live gate's, says so, and takes over once that has ended", async () => {
     await using gate = await openAdminGate();
     const { gate: running, reload } = gate.running;
+    const path = join(gate.folder.path, "test.sock");
     const second = await openAdmin(running, {
-      config: () => running.site.config,
+      config: () => ({ ...running.site.config, admin: { listen: { kind: "unix", path } } }),
       store: running.ledger.store,
       reload,
       version: "second",
@@ -114,8 +115,9 @@ describe("openAdmin()", () => {
 
   test("says of a port that is taken where", async () => {
     using other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
-    const listen = `127.0.0.1:${other.port}`;
-    const opening = openAdminGate({ admin: { listen, token: "a-long-enough-admin-token-000000" } });
+    const { port = 0 } = other;
+    const listen = { kind: "tcp", hostname: "127.0.0.1", port } as const;
+    const opening = openAdminGate({ listen, token: "a-long-enough-admin-token-000000" });
     await expect(opening).rejects.toMatchObject({ code: "port_taken" });
   });
 });

@@ -129,7 +129,8 @@ describe("the stream of decisions", () => {
 
   test("who does not read is told so and let go, and the gate holds a bounded amount", async () => {
     await using gate = await openAdminGate({
-      admin: { listen: "127.0.0.1:0", token: "a-long-enough-admin-token-000000" },
+      listen: { kind: "tcp", hostname: "127.0.0.1", port: 0 },
+      token: "a-long-enough-admin-token-000000",
     });
     const { decisions } = gate.running.gate;
     const client = connect(Number(new URL(gate.api.url).port), "127.0.0.1");
