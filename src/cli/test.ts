@@ -64,6 +64,7 @@ async function test(filter: string | undefined, flags: TestFlags): Promise<void>
     return;
   }
   let former: TestRun | undefined;
+  let hasRun = false;
   await rerunOnChange({
     paths: usualPaths(flags.config),
     async run(follow) {
@@ -72,15 +73,18 @@ async function test(filter: string | undefined, flags: TestFlags): Promise<void>
         await tell(run, touchedResults(former, run), flags);
         former = run;
       } catch (fault) {
-        if (!(fault instanceof GateError)) throw fault;
+        const isMisuse = fault instanceof GateError && fault.code === "usage_wrong" && !hasRun;
+        if (!(fault instanceof GateError) || isMisuse) throw fault;
         reportFindings(fault.findings);
         process.stderr.write(`claimgate: ${fault.message}\n`);
         process.exitCode = 1;
         // Whatever is mended next, all is to be seen once more.
         former = undefined;
       }
+      hasRun = true;
     },
   });
+  process.exitCode = 0;
 }
 
 /** What there is to follow while the configuration does not say it. */

@@ -155,7 +155,7 @@ function judgementOf(
     ...(policy !== undefined && { policy }),
   };
   // A stand-in for what was recorded knows less of it than the record.
-  return code === before.code && policy === before.policy && reason === before.reason
+  return code === before.code && policy === before.policy && (reason || undefined) === before.reason
     ? before
     : denial;
 }

@@ -6,7 +6,18 @@ import { version } from "../../package.json";
 import { tempFolder } from "../support/temp-folder.ts";
 import { run } from "./claimgate.ts";
 
-const COMMANDS = ["demo", "init", "serve", "check", "token", "idp", "schema", "version"];
+const COMMANDS = [
+  "demo",
+  "init",
+  "serve",
+  "check",
+  "test",
+  "replay",
+  "token",
+  "idp",
+  "schema",
+  "version",
+];
 
 describe("what a command says of itself", () => {
   test("--help names every command, on stdout", async () => {

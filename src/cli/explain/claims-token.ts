@@ -66,8 +66,16 @@ export function judgeClaims(
   if (issuer === undefined) {
     return refuse(typeof payload.iss === "string" ? "issuer_unknown" : "issuer_refused");
   }
-  const accepted = acceptPayload(payload, issuer, {});
+  const accepted = acceptPayload(payload, withAudience(issuer), {});
   return accepted.ok ? judge(accepted.value, issuer, nowMs) : accepted;
+}
+
+/** An issuer with nothing but sign-in: the tokens that it gives are for the gate itself. */
+function withAudience(issuer: IssuerConfig): IssuerConfig {
+  const { audiences, login } = issuer;
+  return audiences.length > 0 || login === undefined
+    ? issuer
+    : { ...issuer, audiences: [login.clientId] };
 }
 
 function assume(claims: JsonObject, issuer: IssuerConfig, nowMs: number): ClaimsToken {
@@ -76,7 +84,7 @@ function assume(claims: JsonObject, issuer: IssuerConfig, nowMs: number): Claims
     if (!Object.hasOwn(claims, name)) missing.push([name, value]);
   };
   note("iss", issuer.issuer);
-  note("aud", issuer.audiences[0] ?? "");
+  note("aud", withAudience(issuer).audiences[0] ?? "");
   note("exp", assumedExpiry(own(claims, "iat"), issuer, Math.floor(nowMs / 1_000)));
   const assumed = missing.map(([name, value]) =>
     name === "exp" ? `exp ${new Date(Number(value) * 1_000).toISOString()}` : `${name} ${value}`,

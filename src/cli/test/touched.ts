@@ -7,7 +7,7 @@ import { policyNameOf } from "../../policy/discover.ts";
 import type { TestResult } from "./result.ts";
 import type { TestRun } from "./run-tests.ts";
 
-/** @returns All results where it cannot be told. */
+/** @returns Those, and whatever fails; all results where it cannot be told. */
 export function touchedResults(former: TestRun | undefined, run: TestRun): readonly TestResult[] {
   if (former === undefined) return run.results;
   const files = new Set([...run.texts.keys(), ...former.texts.keys()]);
@@ -19,7 +19,8 @@ export function touchedResults(former: TestRun | undefined, run: TestRun): reado
     run.results.filter(({ file }) => changed.includes(file)).map(({ policy }) => policy),
   );
   return run.results.filter(
-    ({ file, asked }) => changed.includes(file) || asked.some(({ name }) => policies.has(name)),
+    ({ ok, file, asked }) =>
+      !ok || changed.includes(file) || asked.some(({ name }) => policies.has(name)),
   );
 }
 
