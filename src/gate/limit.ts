@@ -109,10 +109,11 @@ function want(
 function sharer(by: RateLimit["by"], token: Token | undefined, { client }: Inquiry): string {
   if (typeof by === "object") return `key ${by.key}`;
   if (by === "address" || token === undefined) return `address ${networkOfClient(client.ip)}`;
-  const { issuer, subject, id, digest = "" } = token;
+  const { issuer, subject, id, session, digest = "" } = token;
   // The length keeps apart what runs together: an issuer may end as a subject begins.
   const ofIssuer = `${issuer.length}:${issuer}`;
   if (by === "subject" && subject !== "") return `subject ${ofIssuer}${subject}`;
+  if (session !== undefined) return `session ${session}`;
   return id === undefined ? `digest ${digest}` : `token ${ofIssuer}${id}`;
 }
 

@@ -81,19 +81,24 @@ async function check(
   const [text, ...others] = form.getAll("logout_token");
   if (text === undefined || others.length > 0) return err("missing");
   const issuer = claimedIssuer(text);
-  const named = config.issuers.find((one) => one.login !== undefined && one.issuer === issuer);
-  const provider = named && providerOf(named.name);
-  if (provider === undefined) return err("issuer_unknown");
+  // One issuer may be configured several times, for several clients.
+  const providers = config.issuers
+    .filter((one) => one.login !== undefined && one.issuer === issuer)
+    .map(({ name }) => providerOf(name))
+    .filter((one) => one !== undefined);
+  const [first] = providers;
+  if (first === undefined) return err("issuer_unknown");
 
-  const verified = await verifyJwt(text, provider.issuer, TYPES);
+  const verified = await verifyJwt(text, first.issuer, TYPES);
   if (!verified.ok) return err(verified.error.reason);
   const payload = verified.value;
   const { iss, aud, iat, exp, jti, events, nonce, sid, sub } = payload;
+  const audiences = Array.isArray(aud) ? aud : [aud];
+  const provider = providers.find(({ login }) => audiences.includes(login.clientId));
+  if (iss !== issuer) return err("issuer_unknown");
+  if (provider === undefined) return err("audience_mismatch");
   const tolerance = provider.issuer.config.clockToleranceSeconds;
   const nowSeconds = nowMs / 1_000;
-  const audiences = Array.isArray(aud) ? aud : [aud];
-  if (iss !== issuer) return err("issuer_unknown");
-  if (!audiences.includes(provider.login.clientId)) return err("audience_mismatch");
   if (!isTime(iat) || iat > nowSeconds + tolerance) return err("issued_in_future");
   if (iat < nowSeconds - LONGEST_AGE_SECONDS - tolerance) return err("stale");
   if (exp !== undefined && !(isTime(exp) && exp > nowSeconds - tolerance)) return err("expired");

@@ -25,6 +25,17 @@ export type ProviderSettings = {
   readonly keys: readonly JWK[];
   /** By audience. */
   readonly resources: Readonly<Record<string, Resource>>;
+  /** For people: any name signs in with any password. */
+  readonly signIn?: SignInSettings;
+};
+
+export type SignInSettings = {
+  /** As oidc-provider has them, with `client_id` and `redirect_uris`. */
+  readonly clients: readonly object[];
+  /** Claims of people, by name; all of them in the ID token. */
+  readonly people: Readonly<Record<string, object>>;
+  /** Seconds, by kind: `IdToken`, `AccessToken`, … */
+  readonly ttl?: Readonly<Record<string, number>>;
 };
 
 export type ProviderProcess = AsyncDisposable & {
@@ -84,9 +95,11 @@ async function requestToken(issuer: string, audience: string): Promise<string> {
   return body.access_token;
 }
 
-function configuration({ keys, resources }: ProviderSettings): object {
+function configuration({ keys, resources, signIn }: ProviderSettings): object {
   return {
+    ...(signIn && signInConfiguration(signIn)),
     clients: [
+      ...(signIn?.clients ?? []),
       {
         client_id: CLIENT.id,
         client_secret: CLIENT.secret,
@@ -96,9 +109,10 @@ function configuration({ keys, resources }: ProviderSettings): object {
       },
     ],
     jwks: { keys },
-    scopes: ["read"],
+    scopes: ["read", "openid", "offline_access"],
     features: {
-      devInteractions: { enabled: false },
+      devInteractions: { enabled: signIn !== undefined },
+      backchannelLogout: { enabled: signIn !== undefined },
       clientCredentials: { enabled: true },
       resourceIndicators: {
         enabled: true,
@@ -117,6 +131,21 @@ function configuration({ keys, resources }: ProviderSettings): object {
         },
       },
     },
+  };
+}
+
+function signInConfiguration({ people, ttl = {} }: SignInSettings): object {
+  const names = new Set(Object.values(people).flatMap((person) => Object.keys(person)));
+  return {
+    claims: { openid: ["sub", ...names] },
+    conformIdTokenClaims: false,
+    cookies: { keys: ["for-this-test-only"] },
+    pkce: { required: () => true },
+    ttl: { IdToken: 3_600, AccessToken: 3_600, RefreshToken: 86_400, ...ttl },
+    findAccount: (_context: unknown, id: string) => ({
+      accountId: id,
+      claims: () => ({ sub: id, ...people[id] }),
+    }),
   };
 }
 

@@ -132,6 +132,19 @@ describe("limitSubject()", () => {
     ]);
   });
 
+  test("tells sessions apart, which have no jti", () => {
+    const limiter = limiterAt();
+    const rateLimit = { limit: 1, perMs: 1_000, by: "token" } as const;
+    const of = (session: string) => {
+      const one = passing({ rateLimit });
+      const { id: _, ...token } = one.token as Token;
+      return limitSubject(limiter, { ...one, token: { ...token, session } });
+    };
+    expect(of("session-1")).toMatchObject({ ok: true });
+    expect(of("session-2")).toMatchObject({ ok: true });
+    expect(of("session-1")).toMatchObject({ ok: false });
+  });
+
   test("leaves alone what has no limit", () => {
     expect(limitSubject(limiterAt(), passing({}))).toEqual({ ok: true, value: undefined });
   });
