@@ -69,10 +69,25 @@ describe("a policy's wish", () => {
     },
   );
 
-  test("for a session revokes the token: it has no other", async () => {
+  test("for a session revokes a bearer token: it has no other", async () => {
     await using parts = await partsForTests();
     expect(parts.ask(tokenOf(), "session")).toMatchObject([{ kind: "jti" }]);
   });
+
+  test.each(["token", "session"] as const)(
+    "for a %s revokes the session, if it is one",
+    async (revoke) => {
+      await using parts = await partsForTests();
+      const session = tokenOf({ session: "s".repeat(22) });
+      const [made, ...rest] = parts.ask(session, revoke);
+      expect(rest).toEqual([]);
+      expect(made).toMatchObject({ kind: "session", value: "s".repeat(22) });
+      expect(made).not.toHaveProperty("issuer");
+      // Its claims are renewed, and with them the token's own id.
+      expect(parts.revocations.check({ ...session, id: "t2", digest: "d2" })).toBeDefined();
+      expect(parts.revocations.check(tokenOf())).toBeUndefined();
+    },
+  );
 
   test("for a subject revokes all that it was given", async () => {
     await using parts = await partsForTests();

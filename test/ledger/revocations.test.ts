@@ -75,6 +75,75 @@ describe("check()", () => {
   });
 });
 
+async function openedForTests() {
+  const parts = await storesForTests();
+  const revocations = await openRevocations(parts.deps(await parts.openStore()));
+  return {
+    revocations,
+    async [Symbol.asyncDispose]() {
+      await revocations.close();
+      await parts[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe("sessions and sign-outs", () => {
+  const session = tokenOf({ session: "s".repeat(22), claims: { sid: "provider-1" } });
+  const { issuer: _, ...ofSession } = revoked({ kind: "session", value: "s".repeat(22) });
+  const bearer = tokenOf({ claims: { sid: "provider-1" } });
+
+  test("a session is found by its public id, and no token by it", async () => {
+    await using opened = await openedForTests();
+    const { revocations } = opened;
+    await revocations.revoke(ofSession);
+    expect(revocations.check(session)).toMatchObject({ kind: "session" });
+    expect(revocations.check({ ...session, session: "t".repeat(22) })).toBeUndefined();
+    expect(revocations.check(bearer)).toBeUndefined();
+  });
+
+  test("a provider's sign-out ends its sessions, and marks bearer tokens", async () => {
+    await using opened = await openedForTests();
+    const { revocations } = opened;
+    expect(revocations.signedOutAt(bearer)).toBeUndefined();
+    await revocations.revoke(revoked({ kind: "logout", value: "sid:provider-1" }));
+    expect(revocations.check(session)).toMatchObject({ kind: "logout" });
+    expect(revocations.check(bearer)).toBeUndefined();
+    expect(revocations.signedOutAt(bearer)).toBe(NOW_MS);
+    const others = [
+      { ...session, claims: { sid: "provider-2" } },
+      { ...session, claims: {} },
+      { ...session, claims: { sid: ["provider-1"] } },
+      { ...session, issuer: "https://other.example" },
+    ];
+    for (const other of others) {
+      expect(revocations.check(other)).toBeUndefined();
+      expect(revocations.signedOutAt(other)).toBeUndefined();
+    }
+  });
+
+  test("a subject's sign-out ends what began before, and nothing after", async () => {
+    await using opened = await openedForTests();
+    const { revocations } = opened;
+    await revocations.revoke(revoked({ kind: "logout", value: "sub:alice" }));
+    expect(revocations.check(session)).toMatchObject({ kind: "logout" });
+    expect(revocations.check(bearer)).toBeUndefined();
+    expect(revocations.signedOutAt(bearer)).toBe(NOW_MS);
+    const after = { ...session, issuedAt: NOW + 1 };
+    expect(revocations.check(after)).toBeUndefined();
+    expect(revocations.signedOutAt(after)).toBeUndefined();
+    expect(revocations.check({ ...session, subject: "bob" })).toBeUndefined();
+    expect(revocations.check({ ...session, subject: "" })).toBeUndefined();
+  });
+
+  test("of two sign-outs the later is told", async () => {
+    await using opened = await openedForTests();
+    const { revocations } = opened;
+    await revocations.revoke(revoked({ kind: "logout", value: "sub:alice", atMs: NOW_MS + 9 }));
+    await revocations.revoke(revoked({ kind: "logout", value: "sid:provider-1" }));
+    expect(revocations.signedOutAt(bearer)).toBe(NOW_MS + 9);
+  });
+});
+
 describe("another process", () => {
   test("has a revocation in force, and taken back, soon", async () => {
     await using parts = await storesForTests();
