@@ -12,6 +12,7 @@ const PROGRAMS = [
   "haproxy",
   "caddy",
   "wrk",
+  "curl",
   "faketime",
 ] as const;
 
