@@ -1,7 +1,7 @@
 /** What becomes of a gate, and of what it knows, when its SQLite file or the disk fails. */
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { until } from "./claimgate.ts";
@@ -86,17 +86,23 @@ describe("a gate whose SQLite file", () => {
       await askUntil(REVOKED, gate, "/app/x", bad);
       const file = join(folder.path, "state/claimgate.db");
       for (const end of ["", "-wal", "-shm"]) await rm(file + end, { force: true });
-      if (how !== "removed") new Database(file).close();
       if (how !== "removed") await Bun.write(file, "");
       const told = await gate.waitForLog(({ event }) => event === "store_lost");
       expect(told).toMatchObject({ level: "warn" });
       expect(String(told.message)).toContain(
         "was removed or replaced while in use; restart the gate",
       );
+      // Nothing is written to where the gate would not see it.
+      const failed = await folder.run("revoke", "--jti", "another");
+      expect(failed.exitCode).toBe(70);
+      expect(failed.err).toContain("was removed or replaced while in use");
+      expect(existsSync(file)).toBe(how !== "removed");
       await askUntil(NO_STORE, gate, "/app/x", good);
       expect(wordsOf(await ask(gate, "/app/x", bad))).toBe(REVOKED);
       expect(wordsOf(await ask(gate, "/open"))).toBe("200");
       expect(await storeState(gate)).toBe("200 lost");
+      gate.signal("SIGTERM");
+      await gate.ended();
       await using next = await folder.serve();
       expect(wordsOf(await ask(next, "/app/x", good))).toBe("200");
     },
