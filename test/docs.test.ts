@@ -6,11 +6,14 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parse, stringify } from "yaml";
+import { readScenarios } from "../src/cli/test/read-scenarios.ts";
+import { ScenarioSchema } from "../src/cli/test/scenario.ts";
 import { jsonSchema } from "../src/config/json-schema.ts";
 import { loadConfig } from "../src/config/load.ts";
 import { runCases } from "../src/policy/cases.ts";
 import { loadPolicies, type PolicySet } from "../src/policy/load.ts";
 import { typecheckPolicies } from "../src/policy/typecheck.ts";
+import { markedBy } from "./config/draft-7.ts";
 import { makeCertificate } from "./support/certificate.ts";
 import { type TempFolder, tempFolder } from "./support/temp-folder.ts";
 
@@ -33,13 +36,15 @@ const samplesIn = (language: string) =>
     ]);
   });
 
-const yamlSamples = samplesIn("yaml");
+const isOfScenarios = ([, sample]: readonly [string, string]) => sample.startsWith("scenarios:");
+const yamlSamples = samplesIn("yaml").filter((one) => !isOfScenarios(one));
+const scenarioSamples = samplesIn("yaml").filter(isOfScenarios);
 const policySamples = samplesIn("ts");
 
 describe("configuration samples load", () => {
   /** What stands only below a route, so that a sample with nothing else is a part of one. */
   const OF_THE_FILE = new Set(
-    "listen tls http allowPlainHttp trustedProxies policyTimeout reload log issuers routes store session admin publicUrl".split(
+    "listen tls http allowPlainHttp trustedProxies policyTimeout reload log audit issuers routes store session admin publicUrl".split(
       " ",
     ),
   );
@@ -75,7 +80,10 @@ describe("configuration samples load", () => {
   test("there are samples", () => expect(yamlSamples.length).toBeGreaterThanOrEqual(9));
 
   test.each(yamlSamples)("%s", async (_, sample) => {
-    const file = await folder.write("claimgate.yaml", stringify(whole(parse(sample))));
+    const text = stringify(whole(parse(sample)));
+    // Nor does an editor mark anything in it.
+    expect(markedBy(jsonSchema(), parse(text))).toEqual([]);
+    const file = await folder.write("claimgate.yaml", text);
     const config = await loadConfig(file, {});
     expect(config.ok ? [] : config.error.map(({ message }) => message)).toEqual([]);
   });
@@ -83,6 +91,25 @@ describe("configuration samples load", () => {
   test("the example of a real web server", async () => {
     const file = join(ROOT, "docs/examples/real-web-server/claimgate.yaml");
     expect(await loadConfig(file, {})).toMatchObject({ ok: true });
+  });
+});
+
+describe("samples of scenarios are read", () => {
+  const names = { issuers: ["okta"], policies: ["staff"] };
+
+  test("there are samples", () => expect(scenarioSamples.length).toBeGreaterThanOrEqual(1));
+
+  test.each(scenarioSamples)("%s", (_, sample) => {
+    const read = readScenarios("sample.scenarios.yaml", sample, {}, names, 0);
+    expect(read.ok ? [] : read.error.map(({ message }) => message)).toEqual([]);
+  });
+
+  test("docs/testing.md names every key of theirs", () => {
+    const page = read("docs/testing.md");
+    const keys = Object.keys(ScenarioSchema.properties);
+    expect(
+      keys.filter((key) => !page.includes(`\`${key}\``) && !page.includes(`\`${key}.`)),
+    ).toEqual([]);
   });
 });
 
