@@ -136,8 +136,9 @@ function showTokens(flags: TokensFlags, shown: readonly ListedToken[]): void {
     print(shown);
     return;
   }
-  const lines = tokenLines(shown, { paint: paintFor(process.stdout), nowMs: Date.now() });
-  process.stdout.write(lines);
+  const { columns } = process.stdout;
+  const paint = paintFor(process.stdout);
+  process.stdout.write(tokenLines(shown, { paint, nowMs: Date.now(), columns }));
   if (shown.length > 0) tell(`${counted(shown.length, "token")}, sessions included; times are UTC`);
   else tell("no such token was seen yet: a running gate stores what it sees once a second");
 }
