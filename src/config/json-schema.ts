@@ -57,8 +57,42 @@ function policyDefinition(policies: ReadonlyMap<string, TSchema | undefined> | u
   };
 }
 
+/** Any options for a policy of which that is not known. */
 function optionsSchema(options: TSchema | undefined): unknown {
-  return options === undefined ? {} : forEditors(JSON.parse(JSON.stringify(options)));
+  return options === undefined ? {} : forEditors(closed(JSON.parse(JSON.stringify(options))));
+}
+
+/**
+ * A misspelt option is an error even where its author did not write `additionalProperties: false`.
+ * Alternatives and intersections say so around their parts, each of which knows but its own members.
+ */
+function closed(schema: unknown): unknown {
+  if (!isObject(schema)) return schema;
+  if (isObject(schema.items)) return { ...schema, items: closed(schema.items) };
+  if (!isObject(schema.properties)) {
+    const names = memberNames(schema);
+    return names === undefined ? schema : { ...schema, propertyNames: { enum: [...names] } };
+  }
+  const properties = Object.entries(schema.properties).map(([key, member]) => [
+    key,
+    closed(member),
+  ]);
+  return { additionalProperties: false, ...schema, properties: Object.fromEntries(properties) };
+}
+
+/** @returns `undefined` where any name is good, or a part is no object. */
+function memberNames(schema: unknown): ReadonlySet<string> | undefined {
+  if (!isObject(schema)) return undefined;
+  const parts = schema.anyOf ?? schema.allOf;
+  if (Array.isArray(parts)) {
+    const names = parts.map(memberNames);
+    if (names.includes(undefined)) return undefined;
+    return new Set(names.flatMap((set) => [...(set ?? [])]));
+  }
+  const isOpen = (schema.additionalProperties ?? false) !== false;
+  return !isObject(schema.properties) || isOpen
+    ? undefined
+    : new Set(Object.keys(schema.properties));
 }
 
 /** Keywords whose value is a map of schemas, and those whose value is one or several. */
@@ -67,7 +101,10 @@ const NESTED: ReadonlySet<string> = new Set(
   "items anyOf oneOf allOf not additionalProperties".split(" "),
 );
 
-/** Lets `${NAME}` stand wherever the type is not text, and gathers choices into one `enum`. */
+/**
+ * Lets `${NAME}` stand wherever the type is not text, gathers choices into one `enum`, and asks
+ * for no member that has a default.
+ */
 function forEditors(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(forEditors);
   if (!isObject(schema)) return schema;
@@ -78,6 +115,7 @@ function forEditors(schema: unknown): unknown {
       deep[keyword] = Object.fromEntries(members);
     } else deep[keyword] = NESTED.has(keyword) ? forEditors(value) : value;
   }
+  if (isObject(deep.properties)) leaveToDefaults(deep, deep.properties);
   const { type, pattern, anyOf, ...rest } = deep;
   if (Array.isArray(anyOf)) {
     const choices = anyOf.map((branch: JsonObject) => branch.const);
@@ -88,6 +126,19 @@ function forEditors(schema: unknown): unknown {
   }
   if (typeof pattern === "string") return { ...deep, pattern: `${pattern}|${REFERENCE.pattern}` };
   return deep;
+}
+
+/** What has a default is there without being written, and counts among the members. */
+function leaveToDefaults(schema: Record<string, unknown>, properties: JsonObject): void {
+  const { required, minProperties } = schema;
+  const preset = Object.keys(properties).filter((key) => {
+    const member = properties[key];
+    return isObject(member) && "default" in member;
+  });
+  if (Array.isArray(required)) schema.required = required.filter((key) => !preset.includes(key));
+  if (typeof minProperties === "number") {
+    schema.minProperties = Math.max(0, minProperties - preset.length);
+  }
 }
 
 function isObject(value: unknown): value is JsonObject {

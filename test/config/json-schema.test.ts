@@ -96,6 +96,7 @@ describe("jsonSchema()", () => {
     ]);
     expect(map?.properties?.match).toEqual({
       type: "object",
+      additionalProperties: false,
       required: ["pattern"],
       properties: {
         pattern: { type: "string", description: "What to look for" },
