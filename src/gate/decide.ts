@@ -137,7 +137,7 @@ function findSession(
   const id = extractSession(inquiry, route.config.credentials, name);
   if (!id.ok) return id;
   if (id.value === undefined) return missing;
-  const found = sessions.find(id.value, inquiry.nowMs);
+  const found = sessions.find(id.value, inquiry.host, inquiry.nowMs);
   return found instanceof Promise
     ? found.then((token) => asCredential(route, token), storeUnavailable)
     : asCredential(route, found);

@@ -86,14 +86,15 @@ async function beginSession(
   context: LoginContext,
   provider: Provider,
   grant: Grant,
-  { stepUp, issuer }: ProviderAttempt,
+  { stepUp, issuer, returnTo }: ProviderAttempt,
 ): Promise<Result<Begun, "claim_missing" | "session_revoked">> {
   const leftOut = overageOf(grant.claims);
   if (leftOut.length > 0) {
     const message = `the provider left claims out because there are too many of them: ${leftOut.join(", ")}; assign fewer groups to the application, or use roles`;
     context.log.event("warn", "claims_overage", message, { issuer });
   }
-  const begun = await context.sessions.begin({ provider, grant, stepUp });
+  const { hostname: host } = new URL(returnTo);
+  const begun = await context.sessions.begin({ host, provider, grant, stepUp });
   if (begun === undefined) return err("claim_missing");
   if (context.revocations.check(begun.token) !== undefined) {
     await context.sessions.forget(begun.id);

@@ -55,7 +55,7 @@ async function leaveTo(context: LoginContext, ended: SessionRecord | undefined):
   const endpoint = await provider?.endSession();
   if (ended === undefined || provider === undefined || endpoint === undefined) return signedOut;
   const url = new URL(endpoint);
-  url.searchParams.set("id_token_hint", ended.idToken);
+  if (ended.idToken !== "") url.searchParams.set("id_token_hint", ended.idToken);
   url.searchParams.set("client_id", provider.login.clientId);
   url.searchParams.set("post_logout_redirect_uri", signedOut);
   return url.href;

@@ -11,7 +11,13 @@ import type { Store } from "../store/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Provider } from "./provider.ts";
 import type { KeyRing } from "./seal.ts";
-import { renewalDueMs, renewRecord, type SessionRecord, sessionKey } from "./session.ts";
+import {
+  renewalDueMs,
+  renewRecord,
+  type SessionRecord,
+  sealRecord,
+  sessionKey,
+} from "./session.ts";
 import { type Known, readRecord } from "./sessions.ts";
 
 export type Renewed =
@@ -115,7 +121,7 @@ export function createRenewals(deps: Dependencies) {
       return { kind: "ended", refused: true };
     }
     const next = renewRecord(record, renewal.value, now());
-    const value = await (await ring()).seal("session", next);
+    const value = await sealRecord(await ring(), next);
     const untilMs = Math.min(now() + config().idleMs, next.endsMs);
     const isSaved = await save(hash, here.value, value, untilMs);
     // Signed out meanwhile: what was renewed is nobody's.

@@ -8,6 +8,7 @@ import type { IssuerConfig, SessionConfig } from "../config/resolved.ts";
 import { mapClaims } from "../identity/map-claims.ts";
 import type { Challenge, Token } from "../types.ts";
 import type { Grant, ProviderClaims, Renewal } from "./provider.ts";
+import type { KeyRing } from "./seal.ts";
 
 /** A policy's challenge that a person was sent to the provider for. */
 export type StepUp = {
@@ -23,6 +24,8 @@ export type SessionRecord = {
   readonly hash: string;
   /** What lists and the audit show. */
   readonly publicId: string;
+  /** The host whose cookie it is; at another it is none. */
+  readonly host: string;
   /** The `iss` claim, and the issuer's name in the configuration. */
   readonly issuer: string;
   readonly issuerName: string;
@@ -60,6 +63,7 @@ export function sessionKey(hash: string): string {
 type Beginning = {
   readonly hash: string;
   readonly publicId: string;
+  readonly host: string;
   readonly issuer: IssuerConfig;
   readonly grant: Grant;
   readonly stepUp: StepUp | undefined;
@@ -68,12 +72,13 @@ type Beginning = {
 };
 
 export function beginRecord(beginning: Beginning): SessionRecord {
-  const { hash, publicId, issuer, grant, stepUp, lifetimeMs, nowMs } = beginning;
+  const { hash, publicId, host, issuer, grant, stepUp, lifetimeMs, nowMs } = beginning;
   const { claims, userInfo, idToken, refreshToken, expiresMs } = grant;
   return {
     version: 1,
     hash,
     publicId,
+    host,
     issuer: issuer.issuer,
     issuerName: issuer.name,
     subject: String(claims.sub),
@@ -87,6 +92,20 @@ export function beginRecord(beginning: Beginning): SessionRecord {
     ...(refreshToken !== undefined && { refreshToken }),
     ...(stepUp !== undefined && { stepUp }),
   };
+}
+
+/** As long as the store's values may be. */
+const LONGEST_VALUE = 64 * 1024;
+
+/**
+ * What is stored. Where it would be too long it goes without the ID token, which is but a hint to
+ * the provider at sign-out.
+ */
+export async function sealRecord(ring: KeyRing, record: SessionRecord): Promise<string> {
+  const sealed = await ring.seal("session", record);
+  return sealed.length <= LONGEST_VALUE
+    ? sealed
+    : await ring.seal("session", { ...record, idToken: "" });
 }
 
 /** A new ID token replaces the old one's claims, so that a role that was taken away is gone. */

@@ -22,6 +22,7 @@ import {
   SESSION_ID,
   type SessionRecord,
   type StepUp,
+  sealRecord,
   sessionKey,
   tokenOf,
 } from "./session.ts";
@@ -30,11 +31,12 @@ import {
 export type SessionFinder = {
   /**
    * @param id What the cookie holds.
+   * @param host Where it came to.
    * @returns At once for a session that is known here; `undefined` for one that is unknown, has
    *   ended, or whose claims have expired and cannot be renewed now.
    * @throws GateError `store_unavailable` where only the store could tell.
    */
-  find(id: string, nowMs: number): Token | undefined | Promise<Token | undefined>;
+  find(id: string, host: string, nowMs: number): Token | undefined | Promise<Token | undefined>;
   /** What the sign-in of a session's token was asked to be better at. */
   stepUpOf(token: Token): { readonly stepUp: StepUp; readonly signedInMs: number } | undefined;
 };
@@ -52,6 +54,7 @@ export type Sessions = SessionFinder & {
 };
 
 type Beginning = {
+  readonly host: string;
   readonly provider: Provider;
   readonly grant: Grant;
   readonly stepUp: StepUp | undefined;
@@ -110,13 +113,14 @@ export function openSessions(deps: SessionDependencies): Sessions {
   const stepUps = new WeakMap<Token, { stepUp: StepUp; signedInMs: number }>();
   const renewals = createRenewals({ store, ring, config, providerOf, log, now });
 
-  function find(id: string, nowMs: number): Token | undefined | Promise<Token | undefined> {
+  function find(id: string, host: string, nowMs: number) {
     if (!SESSION_ID.test(id)) return undefined;
     const hash = hashOf(id);
     const here = known.get(hash);
     if (here === undefined || nowMs >= here.untilMs) {
-      return unknown.has(hash) ? undefined : findStored(hash, nowMs);
+      return unknown.has(hash) ? undefined : findStored(hash, host, nowMs);
     }
+    if (here.record.host !== host) return undefined;
     return isRenewalDue(here, nowMs) ? renewed(hash, here, nowMs) : inUse(hash, here, nowMs);
   }
 
@@ -125,9 +129,9 @@ export function openSessions(deps: SessionDependencies): Sessions {
     return dueMs !== undefined && nowMs >= dueMs && nowMs >= retryMs;
   }
 
-  async function findStored(hash: string, nowMs: number): Promise<Token | undefined> {
+  async function findStored(hash: string, host: string, nowMs: number): Promise<Token | undefined> {
     const stored = await load(hash);
-    if (stored === undefined) return undefined;
+    if (stored === undefined || stored.record.host !== host) return undefined;
     return isRenewalDue(stored, nowMs)
       ? await renewed(hash, stored, nowMs)
       : inUse(hash, stored, nowMs);
@@ -240,7 +244,7 @@ export function openSessions(deps: SessionDependencies): Sessions {
     return here;
   }
 
-  async function begin({ provider, grant, stepUp }: Beginning) {
+  async function begin({ host, provider, grant, stepUp }: Beginning) {
     const { idleMs, lifetimeMs } = config();
     const issuer = provider.issuer.config;
     const keys = await ring();
@@ -248,10 +252,10 @@ export function openSessions(deps: SessionDependencies): Sessions {
     const hash = hashOf(id);
     const nowMs = now();
     const publicId = keys.publicId(id);
-    const record = beginRecord({ hash, publicId, issuer, grant, stepUp, lifetimeMs, nowMs });
+    const record = beginRecord({ hash, publicId, host, issuer, grant, stepUp, lifetimeMs, nowMs });
     const token = tokenOf(record, issuer);
     if (token === undefined) return undefined;
-    const value = await keys.seal("session", record);
+    const value = await sealRecord(keys, record);
     const untilMs = Math.min(nowMs + idleMs, record.endsMs);
     await store.put(sessionKey(hash), value, untilMs);
     const here = { value, record, untilMs, retryMs: 0, token, issuer, isTouching: false };
