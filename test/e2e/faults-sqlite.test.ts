@@ -20,6 +20,10 @@ const TEST_LIMIT_MS = 90_000;
 const NO_STORE = "503 store_unavailable";
 const REVOKED = "401 token_revoked";
 
+/** Many more, at any moment of a writer: test/store/kill.test.ts. */
+const KILLS = 6;
+const LATEST_KILL_MS = 120;
+
 const STORE = "sqlite:state/claimgate.db";
 
 describe("a gate whose SQLite file", () => {
@@ -45,6 +49,37 @@ describe("a gate whose SQLite file", () => {
       }
       await assertRecorded(folder, asked);
       expect((await folder.run("store", "check")).exitCode).toBe(0);
+    },
+    TEST_LIMIT_MS,
+  );
+
+  test(
+    "it is killed on, at random moments: what `revoke` said is done is in force in the next gate",
+    async () => {
+      await using folder = await faultFolder(STORE);
+      let acknowledged = 0;
+      for (let round = 0; round < KILLS; round++) {
+        const tokens = await Promise.all(["a", "b", "c"].map((name) => folder.token(name)));
+        const done: string[] = [];
+        {
+          await using gate = await folder.serve();
+          const revoking = tokens.map(async (token) => {
+            const { exitCode } = await folder.run("revoke", "--jti", jtiOf(token));
+            if (exitCode === 0) done.push(token);
+          });
+          for (const token of tokens) await ask(gate, "/app/x", token);
+          await Bun.sleep(Math.random() * LATEST_KILL_MS);
+          process.kill(gate.pid, "SIGKILL");
+          await gate.ended();
+          // Those that come later find no gate, and write to the store themselves.
+          await Promise.all(revoking);
+        }
+        acknowledged += done.length;
+        await using next = await folder.serve();
+        for (const token of done) expect(wordsOf(await ask(next, "/app/x", token))).toBe(REVOKED);
+        expect(await folder.run("audit", "verify")).toMatchObject({ exitCode: 0, err: "" });
+      }
+      expect(acknowledged).toBeGreaterThan(0);
     },
     TEST_LIMIT_MS,
   );
