@@ -14,8 +14,10 @@ const COMMANDS = [
   "test",
   "replay",
   "token",
+  "policies",
   "idp",
   "schema",
+  "completion",
   "version",
 ];
 
@@ -69,6 +71,39 @@ describe("what a command says of itself", () => {
   });
 });
 
+describe("policies", () => {
+  test("new writes one that check and editors know", async () => {
+    await using folder = await tempFolder();
+    await run(["init"], { folder: folder.path });
+    expect(await run(["policies", "new", "mine"], { folder: folder.path })).toMatchObject({
+      exitCode: 0,
+      out: expect.stringContaining("policies/mine.ts"),
+      err: "",
+    });
+    const check = await run(["check", "--json"], { folder: folder.path });
+    expect(check.exitCode).toBe(1);
+    const { findings } = JSON.parse(check.out);
+    const errors = findings.filter(({ severity }: { severity: string }) => severity === "error");
+    expect(errors).toMatchObject([{ code: "case_failed", file: "policies/mine.ts" }]);
+    const again = await run(["policies", "new", "mine"], { folder: folder.path });
+    expect(again).toMatchObject({ exitCode: 1, out: "" });
+    const { out } = await run(["policies", "--json"], { folder: folder.path });
+    const { policies } = JSON.parse(out);
+    const names = policies.map(({ name }: { name: string }) => name);
+    expect(names).toEqual(expect.arrayContaining(["mine", "staff", "require-roles"]));
+    expect(await Bun.file(join(folder.path, ".claimgate/schema.json")).text()).toContain('"mine"');
+  });
+});
+
+describe("completion", () => {
+  test.each(["bash", "zsh", "fish"])("%s knows every command", async (shell) => {
+    await using folder = await tempFolder();
+    const { exitCode, out, err } = await run(["completion", shell], { folder: folder.path });
+    expect({ exitCode, err }).toEqual({ exitCode: 0, err: "" });
+    for (const name of COMMANDS) expect(out).toMatch(new RegExp(`\\b${name}\\b`));
+  });
+});
+
 describe("wrong usage is 2, said on stderr alone", () => {
   test.each([
     [["nonsense"], "unknown command 'nonsense'"],
@@ -76,6 +111,9 @@ describe("wrong usage is 2, said on stderr alone", () => {
     [["token", "--ttl", "nonsense"], "--ttl"],
     [["token", "--claim", "nonsense"], "--claim"],
     [["check"], "claimgate.yaml"],
+    [["policies", "--config", "no.yaml"], "no.yaml"],
+    [["policies", "new", "../staff"], "not a name for a policy"],
+    [["completion", "ksh"], "bash, zsh, fish"],
     [["serve"], "claimgate.yaml"],
     [["serve", "--upstream", "http://127.0.0.1:1"], "--issuer"],
     [["init", "--audience", "api"], "--issuer"],
