@@ -7,11 +7,11 @@
  */
 import { createHmac, randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
+import { openKeyFile } from "../config/key-file.ts";
 import type { StoreConfig } from "../config/resolved.ts";
 import { GateError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import type { Token } from "../types.ts";
-import { ensureKeyFile } from "./key-file.ts";
 
 export type TokenHash = {
   /** Computed once for each token. `undefined` for one that was made up and has no digest. */
@@ -53,8 +53,12 @@ export async function openTokenHash(
   config: StoreConfig,
 ): Promise<TokenHash> {
   if (config.kind === "sqlite") {
-    const folder = join(dirname(config.file), ".claimgate");
-    const key = await ensureKeyFile(folder, "token-hash.key", KEY_BYTES);
+    const key = await openKeyFile({
+      file: join(dirname(config.file), ".claimgate", "token-hash.key"),
+      bytes: KEY_BYTES,
+      risk: "who could tell which tokens were here",
+      loss: "what was revoked by token is then to be revoked again",
+    });
     return createTokenHash(key, async (ours) => ours);
   }
   const { secret } = store;

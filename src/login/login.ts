@@ -5,10 +5,10 @@
  * @module
  */
 import { dirname, join } from "node:path";
+import { openKeyFile } from "../config/key-file.ts";
 import type { Config } from "../config/resolved.ts";
 import type { Fetch } from "../identity/fetch-json.ts";
 import type { Issuer } from "../identity/issuers.ts";
-import { ensureKeyFile } from "../ledger/key-file.ts";
 import type { Revocations } from "../ledger/revocations.ts";
 import { err, ok } from "../result.ts";
 import type { Store } from "../store/store.ts";
@@ -142,8 +142,13 @@ function createRingKeeper(config: () => Config): () => Promise<KeyRing> {
   async function make({ session, store }: Config): Promise<KeyRing> {
     if (session.secrets.length > 0) return createKeyRing(session.secrets);
     if (store.kind !== "sqlite") throw new Error("a Redis store goes with session.secret");
-    const folder = join(dirname(store.file), ".claimgate");
-    return createKeyRing([await ensureKeyFile(folder, "session.key", SESSION_KEY_BYTES)]);
+    const key = await openKeyFile({
+      file: join(dirname(store.file), ".claimgate", "session.key"),
+      bytes: SESSION_KEY_BYTES,
+      risk: "who could read the sessions in the store",
+      loss: "everybody then has to sign in again",
+    });
+    return createKeyRing([key]);
   }
 
   return () => {

@@ -5,8 +5,8 @@
  * @module
  */
 import { createHmac, randomBytes } from "node:crypto";
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { openKeyFile } from "../config/key-file.ts";
 import type { Token } from "../types.ts";
 
 export type SubjectHash = (token: Token) => string;
@@ -17,7 +17,7 @@ const KEY_BYTES = 32;
 
 /**
  * @param folder Where the key lies (`subject-hash.key`, mode 0600), made on first use.
- *   Where it can be neither read nor made, hashes last as long as the process.
+ *   Where it can be neither read nor made, or is not safe, hashes last as long as the process.
  */
 export async function openSubjectHash(folder: string): Promise<SubjectHash> {
   const key = await readOrMakeKey(folder);
@@ -34,17 +34,9 @@ export async function openSubjectHash(folder: string): Promise<SubjectHash> {
   };
 }
 
-async function readOrMakeKey(folder: string): Promise<Buffer> {
+/** The log goes on without it, and without those that others could have read or made. */
+async function readOrMakeKey(folder: string): Promise<Uint8Array> {
+  const words = { risk: "who could tell subjects from their hashes", loss: "hashes then change" };
   const file = join(folder, "subject-hash.key");
-  const fresh = randomBytes(KEY_BYTES);
-  try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    // Exclusive: of two processes that start at once, one makes it and both read it.
-    await writeFile(file, fresh, { mode: 0o600, flag: "wx" });
-    await chmod(file, 0o600);
-    return fresh;
-  } catch {
-    const kept = await readFile(file).catch(() => undefined);
-    return kept?.length === KEY_BYTES ? kept : fresh;
-  }
+  return openKeyFile({ file, bytes: KEY_BYTES, ...words }).catch(() => randomBytes(KEY_BYTES));
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readdir, stat } from "node:fs/promises";
+import { chmod, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { GateError } from "../../src/errors.ts";
 import { isTokenHash, openTokenHash } from "../../src/ledger/token-hash.ts";
@@ -42,6 +42,7 @@ describe("openTokenHash() beside SQLite", () => {
 
   test("refuses a key of another length, and leaves it", async () => {
     await using folder = await tempFolder({ ".claimgate/token-hash.key": "short" });
+    await chmod(join(folder.path, ".claimgate/token-hash.key"), 0o600);
     const opening = openTokenHash({}, { kind: "sqlite", file: join(folder.path, "claimgate.db") });
     expect(opening).rejects.toMatchObject({ code: "state_unusable" });
     await opening.catch(() => {});
