@@ -407,6 +407,16 @@ describe("session fixation and cookie tossing", () => {
     }
   });
 
+  test("one host's session is none at another", async () => {
+    const browser = openBrowser();
+    await browser.follow(`http://app.localhost:${gate.port}/`);
+    const id = browser.cookies.get("app.localhost")?.get("claimgate");
+    const headers = { Accept: "application/json", Cookie: `claimgate=${id}` };
+    const at = async (host: string) =>
+      (await openBrowser().go(`http://${host}:${gate.port}/`, { headers })).status;
+    expect([await at("app.localhost"), await at("localhost")]).toEqual([200, 401]);
+  });
+
   test("an attempt of which there are two cookies is refused", async () => {
     const browser = openBrowser();
     const callback = await callbackOf(browser);
