@@ -57,7 +57,6 @@ export async function recordAct({ gate }: Admin, { actor, act, target, reason }:
   const at = new Date(gate.now()).toISOString();
   const entry = { kind: "act", at, actor, act, target, ...(reason && { reason }) } as const;
   gate.ledger.audit.record(entry);
-  gate.decisions.publish(entry);
   await settle(gate);
 }
 

@@ -18,6 +18,8 @@ const Closed = { additionalProperties: false } as const;
 /** Of one answer. */
 export const MOST = 10_000;
 export const MOST_SHOWN = 1_000;
+const MOST_TEXT = 32 * 1024 * 1024;
+const SEARCH_SECONDS = 240;
 export const Limit = Type.Optional(
   Type.Integer({ minimum: 1, maximum: MOST, description: `At most so many; ${MOST_SHOWN}` }),
 );
@@ -57,13 +59,16 @@ export const decisionsEndpoint = endpoint({
     Closed,
   ),
   answers: Decisions,
-  async answer({ store, gate }, { query }) {
+  async answer({ store, gate }, { query, request, setIdleLimit }) {
     const { limit = MOST_SHOWN, ...asked } = query;
     const filter = filterOf(asked);
     const nowMs = gate.now();
     checkTimes(filter, nowMs);
     await settle(gate);
-    const { records, hasMore } = await findRecords(store, filter, limit, nowMs);
+    // What the store cannot search by is found by reading all.
+    setIdleLimit(SEARCH_SECONDS);
+    const bounds = { mostText: MOST_TEXT, signal: request.signal };
+    const { records, hasMore } = await findRecords(store, filter, limit, nowMs, bounds);
     return { decisions: records.map(shownRecord).reverse(), more: hasMore };
   },
 });

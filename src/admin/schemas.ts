@@ -67,6 +67,7 @@ const Decision = Type.Object(
         detail: Optional(Type.String()),
         ms: Type.Number(),
         shadow: Type.Boolean(),
+        unusual: Optional(Type.Array(Type.String())),
       }),
     ),
     ms: Type.Number({ description: "Until the answer began" }),

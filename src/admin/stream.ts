@@ -18,6 +18,7 @@ import { ProblemError } from "./problem.ts";
 
 /** Tells a client that is gone from one for whom there is nothing. */
 const HEARTBEAT_MS = 15_000;
+const PACE_MS = 25;
 /** Once all is said, for the client to read it. */
 const LAST_WORDS_SECONDS = 10;
 const MOST_STORE_FOLLOWERS = 16;
@@ -119,6 +120,8 @@ async function* gateEvents(
         return;
       }
       yield news.map(eventOf).join("");
+      // Under load: fewer and larger pieces, and the gate's own work in between.
+      await Bun.sleep(PACE_MS);
       coming = subscription.next();
     }
   } finally {
@@ -179,8 +182,17 @@ const DROPPED = `event: dropped\ndata: ${JSON.stringify({
   detail: "more came than was read; connect again, and ask /v1/decisions for what is missing",
 })}\n\n`;
 
+type Told = Pick<AuditEntry, "kind"> | { readonly kind: "damaged" };
+
+/** Made once for all clients. */
+const texts = new WeakMap<Told, string>();
+
 /** One line of JSON cannot hold a line end, and so no other event. */
-function eventOf(entry: Pick<AuditEntry, "kind"> | { readonly kind: "damaged" }): string {
+function eventOf(entry: Told): string {
+  const before = texts.get(entry);
+  if (before !== undefined) return before;
   const id = "requestId" in entry ? `id: ${entry.requestId}\n` : "";
-  return `event: ${entry.kind}\n${id}data: ${jsonLine(entry)}\n\n`;
+  const text = `event: ${entry.kind}\n${id}data: ${jsonLine(entry)}\n\n`;
+  texts.set(entry, text);
+  return text;
 }

@@ -17,6 +17,8 @@ export type Known = {
   readonly revocations: () => Promise<readonly Revocation[]>;
   readonly issuers: readonly IssuerConfig[];
   readonly nowMs: number;
+  /** Tokens, where not all that is found is shown. */
+  readonly mostLookedAt: number;
 };
 
 export type TokenQuestion = {
@@ -30,9 +32,6 @@ export type TokenQuestion = {
   readonly limit: number;
 };
 
-/** What is looked at where not all that is found is shown. */
-const MOST_LOOKED_AT = 100_000;
-
 /** @returns The latest seen first. @throws GateError `usage_wrong` for an unknown issuer. */
 export async function findTokens(
   known: Known,
@@ -41,24 +40,31 @@ export async function findTokens(
   const { active, unusual, lint, limit } = question;
   const query = queryOf(known, question);
   const revocations = await known.revocations();
-  // The store does not know which of them are revoked, and asks for one thing at a time.
-  const isSifted = (active && revocations.length > 0) || (unusual && lint);
   const having = unusual ? ("unusual" as const) : lint ? ("lint" as const) : undefined;
-  const seen = await known.sightings({
-    ...query,
-    ...(having !== undefined && { having }),
-    limit: isSifted ? Math.max(limit, MOST_LOOKED_AT) : limit + 1,
-  });
-  const { issuers, nowMs } = known;
-  const fitting = unusual && lint ? seen.filter((one) => one.lint.length > 0) : seen;
-  const all = listTokens(fitting, { revocations, issuers, nowMs });
-  const wanted = active ? all.filter((one) => one.active) : all;
-  return { tokens: wanted.slice(0, limit), more: wanted.length > limit };
+  const { issuers, nowMs, mostLookedAt } = known;
+  // The store does not know which of them are revoked, and asks for one thing at a time: mostly
+  // few are left out, so that little more than what is shown is looked at.
+  for (let most = limit + 1; ; most *= 4) {
+    const looked = Math.min(most, Math.max(mostLookedAt, limit + 1));
+    const seen = await known.sightings({
+      ...query,
+      ...(having !== undefined && { having }),
+      limit: looked,
+    });
+    const fitting = unusual && lint ? seen.filter((one) => one.lint.length > 0) : seen;
+    const all = listTokens(fitting, { revocations, issuers, nowMs });
+    const wanted = active ? all.filter((one) => one.active) : all;
+    const isAll = seen.length < looked;
+    if (isAll || wanted.length > limit || looked < most) {
+      return { tokens: wanted.slice(0, limit), more: wanted.length > limit || !isAll };
+    }
+  }
 }
 
 /** @returns By issuer, client and code. @throws GateError `usage_wrong` for an unknown issuer. */
 export async function findLint(known: Known, question: TokenQuestion): Promise<FoundLint> {
-  const query = { ...queryOf(known, question), having: "lint" as const, limit: MOST_LOOKED_AT };
+  const limit = known.mostLookedAt;
+  const query = { ...queryOf(known, question), having: "lint" as const, limit };
   const seen = await known.sightings(query);
   const all = listLint(seen, known.issuers);
   return { lint: all.slice(0, question.limit), total: all.length, tokens: seen.length };

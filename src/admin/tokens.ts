@@ -58,7 +58,7 @@ export const sessionsEndpoint = endpoint({
 export const lintEndpoint = endpoint({
   method: "GET",
   path: "/v1/tokens/lint",
-  summary: "What is unhealthy in tokens, and what to change at the provider",
+  summary: "What is unhealthy in the latest 10,000 tokens, and what to change at the provider",
   query: Type.Object({ ...whose, limit: Limit }, Closed),
   answers: Lint,
   async answer(admin, { query: { limit = MOST_SHOWN, ...query } }) {
@@ -66,6 +66,9 @@ export const lintEndpoint = endpoint({
     return found as Static<typeof Lint>;
   },
 });
+
+/** More would hold up the requests that the gate is for. */
+const MOST_LOOKED_AT = 10_000;
 
 export function knownTo({ gate, config }: Admin): Known {
   const nowMs = gate.now();
@@ -75,5 +78,6 @@ export function knownTo({ gate, config }: Admin): Known {
     revocations: async () => revocations.list().filter(({ untilMs }) => untilMs > nowMs),
     issuers: config().issuers,
     nowMs,
+    mostLookedAt: MOST_LOOKED_AT,
   };
 }

@@ -31,7 +31,7 @@ export type Subscription = {
 
 const MOST_FOLLOWERS = 32;
 /** What waits for one of them. */
-const MOST_WAITING = 2_000;
+const MOST_WAITING = 5_000;
 
 type Follower = {
   readonly isWanted: (entry: AuditEntry) => boolean;

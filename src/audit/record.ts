@@ -43,6 +43,8 @@ type AuditDeps = {
   readonly config: () => Pick<AuditConfig, "file" | "retainMs">;
   /** For the log: told once when the store or the file fails, and once when it works again. */
   readonly warn: (message: string) => void;
+  /** Told of each entry, on the way of a request: it must be quick, and never throw. */
+  readonly onRecord?: (entry: AuditEntry) => void;
   /** Records were dropped at the end. */
   readonly onLoss: (message: string) => void;
   /** How long `close` may take. */
@@ -96,6 +98,7 @@ export function openAudit(deps: AuditDeps): Audit {
     waiting.push(entry);
     recorded += 1;
     waitingLength += lengthOf(entry);
+    deps.onRecord?.(entry);
     if (pumping !== undefined) return;
     if (waiting.length >= MOST_IN_BATCH || ending !== "no") start();
     else timer ??= setTimeout(start, BATCH_MS);

@@ -88,11 +88,19 @@ export type Found = {
   readonly hasMore: boolean;
 };
 
+type SearchBounds = {
+  /** UTF-16 code units of records: once there are as many, the older ones are left. */
+  readonly mostText?: number;
+  /** Ends a search that nobody waits for any more. */
+  readonly signal?: AbortSignal;
+};
+
 export async function findRecords(
   store: Pick<Store, "find">,
   flags: RecordFilter,
   limit: number,
   nowMs: number,
+  { mostText = Number.POSITIVE_INFINITY, signal }: SearchBounds = {},
 ): Promise<Found> {
   const query = queryOf(flags, nowMs);
   const { code } = flags;
@@ -100,9 +108,13 @@ export async function findRecords(
   const isIndexed =
     code !== undefined && (await store.find({ ...query, code, limit: 1 })).length > 0;
   const records: ChainedRecord[] = [];
+  let text = 0;
   for await (const record of newestFirst(store, isIndexed ? { ...query, code } : query)) {
+    if (signal?.aborted) break;
     if (!isWanted(record, flags)) continue;
-    if (records.length === limit) return { records: records.reverse(), hasMore: true };
+    text += record.body.length;
+    const isFull = records.length === limit || (text > mostText && records.length > 0);
+    if (isFull) return { records: records.reverse(), hasMore: true };
     records.push(record);
   }
   return { records: records.reverse(), hasMore: false };

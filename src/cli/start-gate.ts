@@ -6,7 +6,6 @@
  */
 import { version } from "../../package.json";
 import { openAdmin } from "../admin/api.ts";
-import { createFeed } from "../audit/feed.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config, ListenAddress } from "../config/resolved.ts";
 import { type Finding, GateError } from "../errors.ts";
@@ -75,7 +74,7 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     login,
     streams: openStreams({ site: () => gate.site, ledger, log, now }),
     site: await openSite(assembly.value, undefined, siteParts),
-    decisions: createFeed(),
+    decisions: ledger.decisions,
     metrics: createMetrics(),
     draining: false,
     log,

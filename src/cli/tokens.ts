@@ -7,7 +7,7 @@
 import type { Command } from "commander";
 import { MOST } from "../admin/decisions.ts";
 import { issuerNamed } from "../admin/revocation-target.ts";
-import { Lint, Revocations, Tokens } from "../admin/schemas.ts";
+import { Revocations, Tokens } from "../admin/schemas.ts";
 import {
   findLint,
   findRevocations,
@@ -71,33 +71,44 @@ async function listAll(flags: TokensFlags): Promise<void> {
   const { subject, issuer, active, unusual } = flags;
   if (issuer !== undefined) issuerNamed(issuer, config.issuers);
   const question = { subject, issuer, limit };
+  const directly = <T>(work: (known: Known) => Promise<T>) =>
+    withLedger(config, (ledger) => work(knownTo(ledger)));
+  if (flags.lint) {
+    // Whoever reads all tokens does not do it in the gate, which has requests to answer.
+    showLint(flags, await directly((known) => findLint(known, { ...question, active })));
+    return;
+  }
   const show = async (lists: Lists): Promise<void> => {
     if (flags.revoked) showRevoked(flags, await lists.revocations(question));
-    else if (flags.lint) showLint(flags, await lists.lint({ ...question, active }));
     else showTokens(flags, (await lists.tokens({ ...question, active, unusual })).tokens);
   };
-  const directly = () => withLedger(config, (ledger) => show(storeLists(ledger)));
-  if (limit > MOST) await directly();
-  else await throughGate(config, (client) => show(gateLists(client)), directly);
+  const fromStore = () => directly((known) => show(storeLists(known)));
+  if (limit > MOST) await fromStore();
+  else await throughGate(config, (client) => show(gateLists(client)), fromStore);
 }
 
-type Lists = {
-  tokens(question: TokenQuestion): ReturnType<typeof findTokens>;
-  lint(question: TokenQuestion): ReturnType<typeof findLint>;
-  revocations(question: TokenQuestion): ReturnType<typeof findRevocations>;
-};
+/** What is looked at where not all that is found is shown. */
+const MOST_LOOKED_AT = 100_000;
 
-function storeLists({ config, store }: Ledger): Lists {
+function knownTo({ config, store }: Ledger): Known {
   const nowMs = Date.now();
-  const known: Known = {
+  return {
     sightings: (query) => store.sightings(query),
     revocations: () => store.revocations(nowMs),
     issuers: config.issuers,
     nowMs,
+    mostLookedAt: MOST_LOOKED_AT,
   };
+}
+
+type Lists = {
+  tokens(question: TokenQuestion): ReturnType<typeof findTokens>;
+  revocations(question: TokenQuestion): ReturnType<typeof findRevocations>;
+};
+
+function storeLists(known: Known): Lists {
   return {
     tokens: (question) => findTokens(known, question),
-    lint: (question) => findLint(known, question),
     revocations: (question) => findRevocations(known, question),
   };
 }
@@ -108,8 +119,6 @@ function gateLists(client: AdminClient): Lists {
       client.ask(Tokens, { path: "/v1/tokens", query: { ...query, kind: "any" } }) as ReturnType<
         typeof findTokens
       >,
-    lint: (query) =>
-      client.ask(Lint, { path: "/v1/tokens/lint", query }) as ReturnType<typeof findLint>,
     revocations: (query) => client.ask(Revocations, { path: "/v1/revocations", query }),
   };
 }

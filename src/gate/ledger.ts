@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { createFeed, type Feed } from "../audit/feed.ts";
 import { auditKeyFolder, openAuditKey } from "../audit/key.ts";
 import { type Audit, openAudit } from "../audit/record.ts";
 import type { Config } from "../config/resolved.ts";
@@ -25,6 +26,8 @@ export type Ledger = {
   readonly sightings: Sightings;
   readonly limiter: Limiter;
   readonly audit: Audit;
+  /** What is recorded, for whoever watches. */
+  readonly decisions: Feed;
   /** What strangers may write into the audit. */
   readonly summary: Summary;
   /** Writes what is left. Nothing of it may be used afterwards. */
@@ -64,11 +67,13 @@ export async function openLedger(
       retainMs: () => config().ledger.retainMs,
       log,
     });
+    const decisions = createFeed();
     const audit = openAudit({
       store,
       key,
       now,
       config: () => config().audit,
+      onRecord: decisions.publish,
       warn: (message) => log.event("warn", "audit", message),
       onLoss: (message) => log.event("error", "audit_lost", message),
     });
@@ -93,6 +98,7 @@ export async function openLedger(
       sightings,
       limiter,
       audit,
+      decisions,
       summary,
       async close() {
         summary.close();

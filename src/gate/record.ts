@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type AuditEntry, decisionEntry } from "../audit/entry.ts";
+import { decisionEntry } from "../audit/entry.ts";
 import { canonicalAddress } from "../lib/cidr.ts";
 import type { Result } from "../result.ts";
 import type { Denial, Inquiry, PolicyOutcome, Token } from "../types.ts";
@@ -67,15 +67,9 @@ export function recordDecision(gate: Gate, startedNs: number, ending: Ending): v
     ...(token && tokenParts(gate, token)),
   };
   const { entryPlan } = gate.site;
-  record(
-    gate,
+  gate.ledger.audit.record(
     decisionEntry(entryPlan, denial === undefined ? { ...parts, status } : { ...parts, denial }),
   );
-}
-
-function record({ ledger, decisions }: Gate, entry: AuditEntry): void {
-  ledger.audit.record(entry);
-  decisions.publish(entry);
 }
 
 /** Whether a token passed is the gate's word: what the upstream fails at is not its owner's. */
@@ -142,7 +136,7 @@ export function recordMalformed(gate: Gate, startedNs: number, malformed: Malfor
   const nowMs = gate.now();
   const inquiry = { id, method, scheme, host: "", path: "", query: "", nowMs, client: { ip } };
   const parts = { inquiry, policies: [], ms, denial };
-  record(gate, decisionEntry(gate.site.entryPlan, parts));
+  gate.ledger.audit.record(decisionEntry(gate.site.entryPlan, parts));
 }
 
 function elapsedMs(startedNs: number): number {
