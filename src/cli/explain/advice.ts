@@ -49,6 +49,8 @@ export function adviceOn(facts: AdviceFacts): readonly string[] {
       return ["the issuer's keys, which could not be read"];
     case "token_revoked":
       return ["a sign-in after the revocation, or claimgate unrevoke"];
+    case "cross_site":
+      return ["a request from a page of the same origin, or crossSite: allow on the route"];
     case "store_unavailable":
       return ["a store that answers"];
     case "insufficient_scope":

@@ -41,6 +41,7 @@ export function stageOf({ code, reason = "", policy }: Refused): Stage {
     case "method_not_allowed":
       return "route";
     case "token_missing":
+    case "cross_site":
       return "credential";
     case "token_invalid":
       return reason.startsWith("credential_") ? "credential" : "token";
@@ -50,6 +51,7 @@ export function stageOf({ code, reason = "", policy }: Refused): Stage {
     case "token_revoked":
       return "revocation";
     case "store_unavailable":
+      if (reason === "session_unread") return "credential";
       return reason === "revocations_stale" ? "revocation" : "request";
     case "policy_denied":
       return policy === undefined && reason === "identity_unfit" ? "identity" : "policies";
