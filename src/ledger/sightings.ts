@@ -83,6 +83,7 @@ const WILL_DO_MS = 30_000;
 const NEWS_MS = 100;
 /** Histories that are looked up at once. */
 const MOST_READS = 1_000;
+const LAST_RETRY_MS = 100;
 /** How often losses are told. */
 const TELL_MS = 60_000;
 
@@ -97,6 +98,8 @@ export function openSightings(deps: SightingDependencies): Sightings {
   let timer: ReturnType<typeof setTimeout> | undefined;
   /** Never rejects. */
   let flushing: Promise<void> | undefined;
+  /** The batch that is on its way; never rejects. */
+  let saving: Promise<void> | undefined;
   let fault: unknown;
   let reads = 0;
   let lost = 0;
@@ -180,6 +183,8 @@ export function openSightings(deps: SightingDependencies): Sightings {
       return sighting !== undefined;
     });
     if (sightings.length === 0) return;
+    const saved = Promise.withResolvers<void>();
+    saving = saved.promise;
     try {
       await within(store.noteSightings(sightings), FATE_MS);
       for (const entry of taken) sent(entry);
@@ -189,6 +194,8 @@ export function openSightings(deps: SightingDependencies): Sightings {
         dirty.add(entry);
       }
       throw cause;
+    } finally {
+      saved.resolve();
     }
   }
 
@@ -201,6 +208,18 @@ export function openSightings(deps: SightingDependencies): Sightings {
       await flushOnce();
     }
     if (fault !== undefined) throw fault;
+  }
+
+  /** A store that is just starting anew gets another chance, and another. */
+  async function flushLast(isLate: () => boolean): Promise<void> {
+    for (;;) {
+      try {
+        return await flush();
+      } catch (cause) {
+        if (isLate()) throw cause;
+      }
+      await new Promise((resolve) => setTimeout(resolve, LAST_RETRY_MS));
+    }
   }
 
   /** One at a time for each entry, whoever asks. */
@@ -221,10 +240,12 @@ export function openSightings(deps: SightingDependencies): Sightings {
   async function readNow(entry: Entry): Promise<void> {
     const askedMs = uptimeMs();
     // A part that is on its way would be counted twice or not at all.
-    if (entry.sending !== undefined) await flushing;
+    if (entry.sending !== undefined) await saving;
     const [stored] = await store.sightings({ id: entry.id, limit: 1 });
-    // Too late: meanwhile a part may have been sent.
-    if (uptimeMs() - askedMs > limits.answerMs || entry.sending !== undefined) return;
+    // Nobody waits any more, and meanwhile a part may have been sent.
+    if (uptimeMs() - askedMs > limits.answerMs || entry.sending !== undefined) {
+      throw new GateError("store_unavailable", "the store's answer came too late");
+    }
     entry.known = stored === undefined ? undefined : packHistory(stored);
     entry.readAtMs = askedMs;
   }
@@ -275,7 +296,12 @@ export function openSightings(deps: SightingDependencies): Sightings {
       isClosed = true;
       clearTimeout(timer);
       sweeper.close();
-      await within(flush(), limits.closeMs).catch((cause: unknown) => {
+      let isLate = false;
+      await within(
+        flushLast(() => isLate),
+        limits.closeMs,
+      ).catch((cause: unknown) => {
+        isLate = true;
         const why = cause instanceof Error ? cause.message : String(cause);
         const message = `what was last seen of tokens is not stored, and ends with this process: ${why}`;
         log.event("warn", "sightings_lost", message, { count: dirty.size });

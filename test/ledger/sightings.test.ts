@@ -437,6 +437,22 @@ describe("a store that is away", () => {
     expect(gate.events.map(({ event }) => event)).toEqual(["sightings_lost"]);
   });
 
+  test("at the end gets all if it comes back in time", async () => {
+    const memory = memoryStore();
+    const gate = openForTest(memory);
+    gate.note();
+    memory.state.isAway = true;
+    const closing = gate.sightings.close();
+    await until(() => gate.events.length > 0);
+    memory.state.isAway = false;
+    await closing;
+    expect(memory.kept.size).toBe(1);
+    expect(gate.events.map(({ event }) => event)).toEqual([
+      "sightings_unsaved",
+      "sightings_stored",
+    ]);
+  });
+
   test("at the end has what was noted last", async () => {
     const memory = memoryStore();
     const gate = openForTest(memory);
