@@ -64,7 +64,7 @@ export const Options = Type.Object({
     {
       ...base("challenge", 60),
       fasterThanKmh: count(1_000, "Faster than this is no journey: airliners fly 900 km/h"),
-      furtherThanKm: count(300, "Shorter distances are not looked at: databases err by as much"),
+      furtherThanKm: count(150, "Shorter distances are not looked at: databases err by as much"),
       abroadWithin: duration(
         "30m",
         "Where only countries are known: another country within this time",
@@ -102,9 +102,15 @@ export const Options = Type.Object({
   burst: Type.Object(
     {
       ...base("revoke", 40),
-      times: count(5, "How many times its busiest minute until now"),
-      atLeast: count(300, "Fewer requests in a minute than this are no burst"),
-      after: duration("10m", "How long a token must be in use before it has a baseline"),
+      times: count(3, "How many times its busiest minute until now"),
+      atLeast: count(240, "Fewer requests in a minute than this are no burst"),
+      after: duration("2m", "How long a token must be in use before it has a baseline"),
+      weightElsewhere: Type.Number({
+        minimum: 0,
+        maximum: 1_000,
+        default: 100,
+        description: "The weight for a browser's burst from a network that came no longer ago",
+      }),
     },
     closed("Many more requests in a minute than in any minute of the token before"),
   ),

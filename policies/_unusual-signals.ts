@@ -44,8 +44,9 @@ export function signalsOf(moment: Moment, options: Options): readonly Signal[] {
       lastMs: one.lastSeen.getTime(),
     })),
   };
-  const ofPhones = client.device.mobile ? options.phoneFactor : 1;
+  const ofPhones = isPhone(client) ? options.phoneFactor : 1;
   const device = newDevice(scene, options);
+  const busy = burst(scene, options);
   const seen: readonly (readonly [string, Signed, boolean, number?])[] = [
     ["signed_out", options.signedOut, isSignedOut(scene, options)],
     ["new_device_elsewhere", options.newDeviceElsewhere, device === "elsewhere"],
@@ -53,7 +54,12 @@ export function signalsOf(moment: Moment, options: Options): readonly Signal[] {
     ["many_networks", options.networks, isInManyNetworks(scene, options)],
     ["simultaneous_use", options.simultaneous, isSimultaneous(scene, options), ofPhones],
     ["impossible_travel", options.travel, isImpossibleTravel(scene, options), ofPhones],
-    ["burst", options.burst, isBurst(scene, options)],
+    ["burst", options.burst, busy === "here"],
+    [
+      "burst_elsewhere",
+      { ...options.burst, weight: options.burst.weightElsewhere },
+      busy === "elsewhere",
+    ],
     ["many_denials", options.denials, past.deniedInRow >= options.denials.inRow],
   ];
   return seen
@@ -73,9 +79,10 @@ function isSignedOut({ past, nowMs }: Scene, { signedOut: { grace } }: Options):
  * changes now the one, now the other.
  */
 function newDevice(
-  { past, client, nowMs, network, firstMs, trails }: Scene,
+  scene: Scene,
   { newDevice: { after, action }, newDeviceElsewhere, travel }: Options,
 ): "here" | "elsewhere" | undefined {
+  const { past, client, nowMs, network, firstMs, trails } = scene;
   if (past.devices.length === 0) return undefined;
   const name = `${client.device.browser} on ${client.device.platform}`;
   const known = past.devices.find((one) => one.name === name)?.firstSeen.getTime();
@@ -84,17 +91,42 @@ function newDevice(
   const here = action === "off" ? undefined : "here";
   if (newDeviceElsewhere.action === "off") return here;
 
-  const networkCameMs = Math.min(
-    ...trails.filter((one) => one.network === network).map((one) => one.firstMs),
-    nowMs,
+  const networkMs = networkCameMs(scene);
+  if (Math.abs(cameMs - networkMs) > milliseconds(newDeviceElsewhere.together)) return here;
+  const before = trails.filter((one) => one.firstMs < networkMs && one.network !== network);
+  if (before.some((one) => isFarAbroad(one, client, travel.furtherThanKm))) return "elsewhere";
+  const isComparable = isFamilyKnown(scene, networkMs);
+  const isOfApp = past.devices.some(
+    (one) => one.firstSeen.getTime() < cameMs && areAppAndPages(one.name, name),
   );
-  const before = trails.filter((one) => one.firstMs < networkCameMs && one.network !== network);
-  const isComparable = before.some(
+  return isComparable && !isOfApp ? "elsewhere" : here;
+}
+
+/** Else it cannot be told whether it is another network of the same home. */
+function isFamilyKnown({ client, network, trails }: Scene, beforeMs: number): boolean {
+  return trails.some(
     (one) =>
-      familyOf(one.ip) === familyOf(client.ip) || isApart(apart(one, client), travel.furtherThanKm),
+      one.firstMs < beforeMs && one.network !== network && familyOf(one.ip) === familyOf(client.ip),
   );
-  const together = Math.abs(cameMs - networkCameMs) <= milliseconds(newDeviceElsewhere.together);
-  return isComparable && together ? "elsewhere" : here;
+}
+
+/** When the network at hand was first seen; now, if it was not. */
+function networkCameMs({ network, trails, nowMs }: Scene): number {
+  const here = trails.filter((one) => one.network === network);
+  return Math.min(nowMs, ...here.map((one) => one.firstMs));
+}
+
+/** What apps of phones send themselves says nothing of the phone; the pages they show do. */
+function areAppAndPages(one: string, other: string): boolean {
+  return (isApp(one) && isPhoneBrowser(other)) || (isApp(other) && isPhoneBrowser(one));
+}
+
+function isApp(name: string): boolean {
+  return name === "unknown on unknown" || name === "java on unknown"; // the latter is Android's
+}
+
+function isPhoneBrowser(name: string): boolean {
+  return name.endsWith(" on ios") || name.endsWith(" on android");
 }
 
 function isInManyNetworks(
@@ -137,30 +169,48 @@ function isSimultaneous(scene: Scene, { simultaneous, travel }: Options): boolea
   if (here.length === 0 || nowMs - lastHereMs > milliseconds(simultaneous.within)) return false;
   return trails.some((there) => {
     const isTurn = there.lastMs > lastHereMs && there.firstMs < lastHereMs;
-    if (!isTurn || isSameCarrier(scene, there)) return false;
     const bothMs = lastHereMs - Math.max(firstHereMs, there.firstMs);
-    return (
-      bothMs >= milliseconds(simultaneous.lasting) &&
-      isApart(apart(there, client), travel.furtherThanKm)
-    );
+    if (!isTurn || bothMs < milliseconds(simultaneous.lasting)) return false;
+    return isFarAbroad(there, client, travel.furtherThanKm);
   });
+}
+
+/**
+ * Within a country two networks of one office, or a phone's two, are often enough placed apart:
+ * databases know countries much better than places.
+ */
+function isFarAbroad(there: Trail, client: PolicyClient, furtherThanKm: number): boolean {
+  const { country } = client;
+  const isSame = country !== undefined && country === there.country;
+  return !isSame && isApart(apart(there, client), furtherThanKm);
+}
+
+/** An app's own requests mostly do not say what they come from. */
+function isPhone({ device }: PolicyClient): boolean {
+  return device.mobile || device.platform === "unknown";
 }
 
 /** A phone is at home and, by its carrier's address, in the carrier's city, all the time. */
 function isSameCarrier({ client }: Scene, there: Trail): boolean {
-  return client.device.mobile && client.country !== undefined && client.country === there.country;
+  return isPhone(client) && client.country !== undefined && client.country === there.country;
 }
 
 function isApart(distance: number | "abroad" | undefined, furtherThanKm: number): boolean {
   return distance === "abroad" || (distance !== undefined && distance > furtherThanKm);
 }
 
-function isBurst({ past, nowMs, firstMs }: Scene, { burst }: Options): boolean {
-  if (nowMs - firstMs < milliseconds(burst.after)) return false;
+/** The work of a service comes all at once, from any of its addresses; that of people does not. */
+function burst(scene: Scene, { burst }: Options): "here" | "elsewhere" | undefined {
+  const { past, nowMs, firstMs, client } = scene;
+  const afterMs = milliseconds(burst.after);
+  if (nowMs - firstMs < afterMs) return undefined;
   const isSameMinute = minuteOf(past.lastSeen.getTime()) === minuteOf(nowMs);
   const inThisMinute = isSameMinute ? past.lastMinute + 1 : 1;
   const busiest = isSameMinute ? past.busiestMinute : Math.max(past.busiestMinute, past.lastMinute);
-  return inThisMinute >= burst.atLeast && inThisMinute >= burst.times * busiest;
+  if (inThisMinute < burst.atLeast || inThisMinute < burst.times * busiest) return undefined;
+  const cameMs = networkCameMs(scene);
+  const isElsewhere = nowMs - cameMs < afterMs && isFamilyKnown(scene, cameMs);
+  return isElsewhere && client.device.platform !== "unknown" ? "elsewhere" : "here";
 }
 
 function minuteOf(ms: number): number {

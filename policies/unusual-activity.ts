@@ -27,10 +27,10 @@ const PHONE = { platform: "ios", browser: "safari", mobile: true };
 const CURL = { platform: "unknown", browser: "curl", mobile: false };
 const LAPTOP_TRACE = { name: "firefox on windows" };
 const PHONE_TRACE = { name: "safari on ios" };
-/** In the office until 3 seconds ago, and in Sydney for as long, until 2 seconds ago. */
+/** In the office until 2 seconds ago, and in Sydney for as long, until a second ago. */
 const BY_TURNS = [
-  { ...OFFICE, firstSeen: ago(60), lastSeen: ago(3 / 60) },
-  { ...SYDNEY, firstSeen: ago(10), lastSeen: ago(2 / 60) },
+  { ...OFFICE, firstSeen: ago(60), lastSeen: ago(2 / 60) },
+  { ...SYDNEY, firstSeen: ago(10), lastSeen: ago(1 / 60) },
 ];
 const NETWORKS = { action: "challenge" as const, weight: 100, most: 8, within: "10m" };
 const networks = (count: number) =>
@@ -154,7 +154,7 @@ export default definePolicy({
         lastMinute: 499,
         busiestMinute: 60,
       },
-      expect: "deny burst",
+      expect: "deny burst_elsewhere",
     },
     {
       name: "from another place, refused at every door, with another tool",
@@ -165,6 +165,12 @@ export default definePolicy({
         deniedInRow: 25,
       },
       expect: "challenge",
+    },
+    {
+      name: "another device abroad, even if it could be an app of the same phone",
+      client: { ...SYDNEY, device: { platform: "unknown", browser: "unknown", mobile: false } },
+      history: { addresses: [OFFICE], devices: [PHONE_TRACE] },
+      expect: "deny new_device_elsewhere",
     },
     // One signal alone, which is noted and lets pass, unless its weight or the threshold says otherwise.
     {
@@ -269,6 +275,25 @@ export default definePolicy({
       expect: "allow",
     },
     {
+      name: "the first page that an app shows, just when its phone leaves the wifi",
+      client: { ip: "198.51.100.7", country: "AT", device: PHONE },
+      history: { addresses: [OFFICE], devices: [{ name: "unknown on unknown" }] },
+      expect: "allow",
+    },
+    {
+      name: "an office with two providers, one of them placed in another city",
+      client: { ...OFFICE, device: LAPTOP },
+      history: {
+        addresses: BY_TURNS.map((one) =>
+          one.ip === OFFICE.ip
+            ? one
+            : { ...one, country: "AT", location: { latitude: 47.27, longitude: 11.39 } },
+        ),
+        devices: [LAPTOP_TRACE],
+      },
+      expect: "allow",
+    },
+    {
       name: "another device from a home that has IPv6 besides: not known to be elsewhere",
       client: { ip: "2001:db8::7", device: CURL },
       history: { addresses: [OFFICE], devices: [LAPTOP_TRACE] },
@@ -277,7 +302,7 @@ export default definePolicy({
     {
       name: "a busy start without a baseline",
       now: NOW,
-      history: { firstSeen: ago(2), lastSeen: NOW, lastMinute: 5_000, busiestMinute: 3 },
+      history: { firstSeen: ago(1), lastSeen: NOW, lastMinute: 5_000, busiestMinute: 3 },
       options: STRICT,
       expect: "allow",
     },
@@ -292,8 +317,8 @@ export default definePolicy({
       client: { ...SYDNEY, device: LAPTOP },
       history: {
         addresses: [
-          { ...OFFICE, firstSeen: ago(60), lastSeen: ago(2 / 60) },
-          { ...SYDNEY, firstSeen: ago(2), lastSeen: ago(4 / 60) },
+          { ...OFFICE, firstSeen: ago(60), lastSeen: ago(1 / 60) },
+          { ...SYDNEY, firstSeen: ago(2), lastSeen: ago(2 / 60) },
         ],
         devices: [LAPTOP_TRACE],
       },
