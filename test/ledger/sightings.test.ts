@@ -19,6 +19,8 @@ function memoryStore() {
     isAway: false,
     /** What is asked waits for this. */
     held: undefined as Promise<void> | undefined,
+    /** Batches wait for this besides. */
+    heldBatch: undefined as Promise<void> | undefined,
     batches: [] as number[],
     atOnce: 0,
     mostAtOnce: 0,
@@ -35,6 +37,7 @@ function memoryStore() {
       state.atOnce += 1;
       state.mostAtOnce = Math.max(state.mostAtOnce, state.atOnce);
       const copies = structuredClone(batch);
+      await state.heldBatch;
       await answer(() => {
         state.batches.push(copies.length);
         for (const one of copies) kept.set(one.id, mergeSightings(kept.get(one.id), one));
@@ -335,10 +338,12 @@ describe("a history", () => {
     await using gate = openForTest(memory);
     gate.note();
     const held = Promise.withResolvers<void>();
-    memory.state.held = held.promise;
+    memory.state.heldBatch = held.promise;
     const flushing = gate.sightings.flush();
     gate.note();
     const asking = gate.sightings.history(tokenOf());
+    // Others that are not on their way need not wait.
+    await gate.sightings.history(tokenOf({ digest: "d2" }));
     held.resolve();
     await flushing;
     expect(await asking).toMatchObject({ requests: 2 });
