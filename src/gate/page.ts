@@ -33,7 +33,7 @@ export function denialPage({ denial, title, requestId, brand, headers }: Facts):
   const words = code === "step_up_required" && status === 403 ? UNMET : WORDS[code];
   const says = signIn === undefined && code === "token_revoked" ? undefined : words;
   const body = html`${says === undefined ? undefined : html`<p>${says}</p>`}
-${signIn === undefined ? undefined : signInLink(signIn)}
+${signIn === undefined ? undefined : signInLink(signIn, code)}
 <p>If you think that you should have access, give this line to whoever runs this service:</p>
 <code>claimgate explain ${requestId}</code>
 <dl>
@@ -44,6 +44,7 @@ ${signIn === undefined ? undefined : signInLink(signIn)}
   return pageResponse({ status, title, body, brand, headers });
 }
 
-function signInLink(address: string): Html {
-  return html`<p><a class="choice main" href="${address}">Sign in again</a></p>`;
+function signInLink(address: string, code: DenialCode): Html {
+  const words = code === "policy_denied" ? "Sign in as somebody else" : "Sign in again";
+  return html`<p><a class="choice main" href="${address}">${words}</a></p>`;
 }

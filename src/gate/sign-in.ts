@@ -37,6 +37,11 @@ export function leadToSignIn(
         : { denial: { ...denial, signIn: signInFor(inquiry, token.issuerName) } };
     case "step_up_required":
       return token?.session === undefined ? { denial } : stepUp(rules, inquiry, token, denial);
+    case "policy_denied":
+      // Often it is just the wrong one of two accounts.
+      return token?.session === undefined
+        ? { denial }
+        : { denial: { ...denial, signIn: "/.claimgate/logout" } };
     default:
       return { denial };
   }

@@ -113,6 +113,7 @@ describe("with oidc-provider", () => {
     expect([last.status, last.url]).toEqual([403, `${url}/basic/`]);
     expect(last.text).toContain("claimgate explain");
     expect(last.text).not.toContain("staff");
+    expect(last.text).toContain('href="/.claimgate/logout">Sign in as somebody else</a>');
   });
 
   test(
