@@ -340,6 +340,7 @@ describe("a history", () => {
     const held = Promise.withResolvers<void>();
     memory.state.heldBatch = held.promise;
     const flushing = gate.sightings.flush();
+    await until(() => memory.state.atOnce === 1);
     gate.note();
     const asking = gate.sightings.history(tokenOf());
     // Others that are not on their way need not wait.
