@@ -95,19 +95,21 @@ function newDevice(
   if (Math.abs(cameMs - networkMs) > milliseconds(newDeviceElsewhere.together)) return here;
   const before = trails.filter((one) => one.firstMs < networkMs && one.network !== network);
   if (before.some((one) => isFarAbroad(one, client, travel.furtherThanKm))) return "elsewhere";
-  const isComparable = isFamilyKnown(scene, networkMs);
   const isOfApp = past.devices.some(
     (one) => one.firstSeen.getTime() < cameMs && areAppAndPages(one.name, name),
   );
-  return isComparable && !isOfApp ? "elsewhere" : here;
+  return isComparable(scene, networkMs) && !isOfApp ? "elsewhere" : here;
 }
 
-/** Else it cannot be told whether it is another network of the same home. */
-function isFamilyKnown({ client, network, trails }: Scene, beforeMs: number): boolean {
-  return trails.some(
-    (one) =>
-      one.firstMs < beforeMs && one.network !== network && familyOf(one.ip) === familyOf(client.ip),
-  );
+/**
+ * Where a home has IPv6, browsers take it and many a tool has IPv4 alone: that is another network,
+ * and the same place. The other way round it is not.
+ */
+function isComparable({ client, network, trails }: Scene, beforeMs: number): boolean {
+  const family = familyOf(client.ip);
+  return trails
+    .filter((one) => one.firstMs < beforeMs && one.network !== network)
+    .some((one) => family === "IPv6" || familyOf(one.ip) === family);
 }
 
 /** When the network at hand was first seen; now, if it was not. */
@@ -209,7 +211,7 @@ function burst(scene: Scene, { burst }: Options): "here" | "elsewhere" | undefin
   const busiest = isSameMinute ? past.busiestMinute : Math.max(past.busiestMinute, past.lastMinute);
   if (inThisMinute < burst.atLeast || inThisMinute < burst.times * busiest) return undefined;
   const cameMs = networkCameMs(scene);
-  const isElsewhere = nowMs - cameMs < afterMs && isFamilyKnown(scene, cameMs);
+  const isElsewhere = nowMs - cameMs < afterMs && isComparable(scene, cameMs);
   return isElsewhere && client.device.platform !== "unknown" ? "elsewhere" : "here";
 }
 

@@ -78,6 +78,12 @@ export default definePolicy({
       expect: "deny new_device_elsewhere",
     },
     {
+      name: "the same over IPv6, which the owner does not have",
+      client: { ip: "2001:db8::7", device: CURL },
+      history: { addresses: [OFFICE], devices: [LAPTOP_TRACE] },
+      expect: "deny new_device_elsewhere",
+    },
+    {
       name: "the same again: what came together stays a copy",
       client: { ip: "198.51.100.8", device: CURL },
       history: {
@@ -294,9 +300,9 @@ export default definePolicy({
       expect: "allow",
     },
     {
-      name: "another device from a home that has IPv6 besides: not known to be elsewhere",
-      client: { ip: "2001:db8::7", device: CURL },
-      history: { addresses: [OFFICE], devices: [LAPTOP_TRACE] },
+      name: "another device that has IPv4 alone, in a home with IPv6: not known to be elsewhere",
+      client: { ip: OFFICE.ip, device: CURL },
+      history: { addresses: [{ ip: "2001:db8::7" }], devices: [LAPTOP_TRACE] },
       expect: "allow",
     },
     {

@@ -118,7 +118,7 @@ export function weekOf(world: World, person: Person): readonly Life[] {
 }
 
 /** From home: by IPv6 where there is one, now and then by IPv4. */
-function atHome({ random, homeAddress, homePrefix }: Person, agent: Agent) {
+export function atHome({ random, homeAddress, homePrefix }: Person, agent: Agent) {
   const own = homePrefix && `${homePrefix}:${random.whole(1, 65_535).toString(16)}`;
   return () => ({ agent, ip: own === undefined || random.chance(0.05) ? homeAddress : own });
 }

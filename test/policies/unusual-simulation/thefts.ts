@@ -10,7 +10,7 @@ import {
   SECOND,
   WEEK_BEGINS_MS,
 } from "./life.ts";
-import { type Person, personOf } from "./people.ts";
+import { atHome, type Person, personOf } from "./people.ts";
 import { type Random, randomOf } from "./random.ts";
 import type { Agent, City, World } from "./world.ts";
 
@@ -69,7 +69,8 @@ function theft(world: World, random: Random, kind: TheftKind, victim: Person, nt
   const beginsMs = startMs + random.between(2, 25) * MINUTE;
   const untilMs = Math.min(endMs, beginsMs + random.between(15, 60) * MINUTE);
   const office = victim.office.addresses;
-  const hand = () => ({ agent: own, ip: isHome ? victim.homeAddress : random.pick(office) });
+  const home = atHome({ ...victim, random }, own);
+  const hand = () => (isHome ? home() : { agent: own, ip: random.pick(office) });
   const plan: Plan = { random, world, victim, own, fromMs: beginsMs, untilMs };
 
   const signedOutMs =
@@ -151,14 +152,27 @@ function another({ random, own }: Plan): Agent {
   return random.weighted(THIEVES.filter(([agent]) => agent !== own));
 }
 
-function abroad({ random, world, victim }: Plan): string {
+function abroad(plan: Plan): string {
+  const { random, world, victim } = plan;
   const cities = [...world.homes, ...world.others];
   const far = cities.filter(({ country }) => country !== victim.city.country);
-  return world.address(random, random.pick(far), random.pick(["cloud", "cable", "guest"]));
+  return addressOf(plan, random.pick(far), random.pick(["cloud", "cable", "guest"]));
 }
 
-function acrossTown({ random, world, victim }: Plan): string {
-  return world.address(random, victim.city, random.pick(["cable", "fibre", "guest"]));
+function acrossTown(plan: Plan): string {
+  const { random, victim } = plan;
+  return addressOf(plan, victim.city, random.pick(["cable", "fibre", "guest"]));
+}
+
+/** One in ten has IPv6. */
+function addressOf(
+  { random, world }: Plan,
+  city: City,
+  kind: "cloud" | "cable" | "fibre" | "guest",
+): string {
+  return random.chance(0.1)
+    ? `${world.prefix(random, city, kind)}:1`
+    : world.address(random, city, kind);
 }
 
 function inCountry({ random, world, victim }: Plan): string {
