@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { openRevocations } from "../../src/ledger/revocations.ts";
+import { openSightings } from "../../src/ledger/sightings.ts";
 import { openTokenHash } from "../../src/ledger/token-hash.ts";
 import { openRedisStore } from "../../src/store/redis.ts";
 import { describeWith } from "../support/needs.ts";
@@ -21,16 +22,48 @@ describeWith("redis-server", "gates on one Redis", () => {
     const log = { event() {} };
     const deps = { store, tokenHash, now, maxStalenessMs: () => 30_000, log };
     const revocations = await openRevocations(deps);
+    const { signedOutAt } = revocations;
+    const sightings = openSightings({ ...deps, signedOutAt, retainMs: () => 0 });
     return {
       store,
       tokenHash,
       revocations,
+      sightings,
       async [Symbol.asyncDispose]() {
+        await sightings.close();
         await revocations.close();
         await store.close();
       },
     };
   }
+
+  test("count a token together, and each has what the others saw soon", async () => {
+    await using here = await openGate("s:");
+    await using there = await openGate("s:");
+    const device = { browser: "firefox", platform: "windows", mobile: false };
+    const seenFrom = (ip: string) => ({
+      token: tokenOf(),
+      client: { ip, device },
+      route: "api",
+      denied: false,
+    });
+    here.sightings.note(seenFrom("10.0.0.1"));
+    expect(await there.sightings.history(tokenOf())).toMatchObject({ requests: 0 });
+    await here.sightings.flush();
+    there.sightings.note(seenFrom("10.0.0.2"));
+    there.sightings.note(seenFrom("10.0.0.2"));
+    const isWhole = async ({ sightings }: Pick<typeof here, "sightings">) =>
+      (await sightings.history(tokenOf())).requests === 3;
+    await until(() => isWhole(here));
+    await until(() => isWhole(there));
+    const { addresses } = await here.sightings.history(tokenOf());
+    expect(addresses.map(({ name, requests }) => [name, requests]).sort()).toEqual([
+      ["10.0.0.1", 1],
+      ["10.0.0.2", 2],
+    ]);
+    const [stored] = await here.sightings.list({ subject: "alice", limit: 10 });
+    expect(stored).toMatchObject({ id: here.tokenHash.of(tokenOf()), requests: 3 });
+  });
 
   test("know a token by the same hash, and its revocation soon", async () => {
     await using here = await openGate("a:");
