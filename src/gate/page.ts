@@ -21,7 +21,13 @@ const WORDS: Partial<Record<DenialCode, string>> = {
   login_failed:
     "Signing in took too long, was begun in another browser, or was refused. Nothing is lost: try once more.",
   issuer_unreachable: "Signing in needs it. Try again in a little while.",
+  token_missing: "There is no session, or it has ended. What you sent was not passed on.",
   token_revoked: "Your session was ended by whoever runs this service. You may sign in again.",
+};
+
+const LINKS: Partial<Record<DenialCode, string>> = {
+  policy_denied: "Sign in as somebody else",
+  token_missing: "Sign in",
 };
 
 const UNMET =
@@ -31,7 +37,8 @@ const UNMET =
 export function denialPage({ denial, title, requestId, brand, headers }: Facts): Response {
   const { status, code, signIn } = denial;
   const words = code === "step_up_required" && status === 403 ? UNMET : WORDS[code];
-  const says = signIn === undefined && code === "token_revoked" ? undefined : words;
+  const isAboutSession = code === "token_revoked" || code === "token_missing";
+  const says = signIn === undefined && isAboutSession ? undefined : words;
   const body = html`${says === undefined ? undefined : html`<p>${says}</p>`}
 ${signIn === undefined ? undefined : signInLink(signIn, code)}
 <p>If you think that you should have access, give this line to whoever runs this service:</p>
@@ -45,6 +52,6 @@ ${signIn === undefined ? undefined : signInLink(signIn, code)}
 }
 
 function signInLink(address: string, code: DenialCode): Html {
-  const words = code === "policy_denied" ? "Sign in as somebody else" : "Sign in again";
+  const words = LINKS[code] ?? "Sign in again";
   return html`<p><a class="choice main" href="${address}">${words}</a></p>`;
 }

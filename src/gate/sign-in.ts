@@ -27,7 +27,13 @@ export function leadToSignIn(
   { route, token }: Decision,
   denial: Denial,
 ): Led {
-  if (route?.config.login === undefined || !isBrowser(inquiry)) return { denial };
+  if (route?.config.login === undefined) return { denial };
+  if (!isBrowser(inquiry)) {
+    // A form that was sent is not sent again, but its person may be reading the answer.
+    return denial.code === "token_missing"
+      ? { denial: { ...denial, signIn: signInFor(inquiry) } }
+      : { denial };
+  }
   switch (denial.code) {
     case "token_missing":
       return { denial, redirect: redirectTo(signInFor(inquiry)) };

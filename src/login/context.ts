@@ -4,7 +4,6 @@
  * @module
  */
 import type { Config } from "../config/resolved.ts";
-import type { Issuer } from "../identity/issuers.ts";
 import type { Revocations } from "../ledger/revocations.ts";
 import type { Result } from "../result.ts";
 import type { Store } from "../store/store.ts";
@@ -34,7 +33,6 @@ export type LoginContext = {
   readonly store: Pick<Store, "put" | "putNew" | "take" | "remove">;
   readonly revocations: Pick<Revocations, "check" | "revoke">;
   readonly providerOf: (issuerName: string) => Provider | undefined;
-  readonly issuers: ReadonlyMap<string, Issuer>;
   /** The issuers that a person may sign in with to see an address, by name. */
   readonly choicesFor: (address: URL) => readonly string[];
   readonly record: (act: LoginAct) => void;

@@ -12,13 +12,13 @@ import { LONGEST_RETURN } from "./origins.ts";
 /** @param about For the log, and for the link by which a person tries again. */
 export function loginDenial(
   { log }: Pick<LoginContext, "log">,
-  { kind, reason }: LoginFailure,
+  { kind, reason, detail }: LoginFailure,
   about: { readonly issuer?: string; readonly returnTo?: string },
 ): Denial {
   const { issuer, returnTo } = about;
   const event = kind === "unreachable" ? "issuer_unreachable" : "login_failed";
   const message = "a sign-in failed";
-  log.event("warn", event, message, { reason, ...(issuer !== undefined && { issuer }) });
+  log.event("warn", event, message, { reason, detail, issuer });
   const signIn = signInAddress(returnTo ?? "/");
   return kind === "unreachable"
     ? { status: 502, code: "issuer_unreachable", reason, signIn }

@@ -9,16 +9,23 @@ import {
   ResponseBodyError,
   WWWAuthenticateChallengeError,
 } from "oauth4webapi";
+import { GateError } from "../errors.ts";
 
 export type LoginFailure = {
   /** `unreachable`: the provider does not answer, or not now; `refused`: it did, and that is that. */
   readonly kind: "refused" | "unreachable";
   /** For the operator: stable, snake_case; never anything that the browser brought. */
   readonly reason: string;
+  /** One line more, of ours or the system's. */
+  readonly detail?: string;
 };
 
 export const refusedLogin = (reason: string): LoginFailure => ({ kind: "refused", reason });
-export const unreachable = (reason: string): LoginFailure => ({ kind: "unreachable", reason });
+const unreachable = (reason: string, detail?: string): LoginFailure => ({
+  kind: "unreachable",
+  reason,
+  ...(detail !== undefined && { detail }),
+});
 
 /** RFC 6749 §4.1.2.1 and §5.2, OpenID Connect Core §3.1.2.6: what may be said of an `error`. */
 const KNOWN_ERRORS: ReadonlySet<string> = new Set([
@@ -49,14 +56,27 @@ export function failureOf(error: unknown): LoginFailure {
     const answer = error.cause instanceof Response ? error.cause.status : 200;
     if (answer >= 400) return unreachable(`provider_status_${answer}`);
     const code = error.code ?? "";
+    if (code === "OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED") {
+      // OpenID Connect Core §5.3.2: claims of UserInfo are only that person's.
+      if (memberOf(error.cause, "attribute") === "sub")
+        return refusedLogin("userinfo_sub_mismatch");
+      return unreachable("provider_answer_refused", "the discovery document names another issuer");
+    }
     if (code === "OAUTH_JWT_CLAIM_COMPARISON_FAILED" || code === "OAUTH_INVALID_RESPONSE") {
       return refusedLogin(`answer_${claimOf(error.cause)}mismatch`);
     }
     return refusedLogin(LIBRARY_CODE.test(code) ? code.toLowerCase() : "answer_refused");
   }
+  if (error instanceof GateError) return unreachable("provider_answer_refused", error.message);
   const name = error instanceof Error ? error.name : "";
   if (name === "UnsupportedOperationError") return refusedLogin("answer_unsupported");
-  return unreachable(name === "TimeoutError" ? "provider_timeout" : "provider_unreachable");
+  if (name === "TimeoutError") return unreachable("provider_timeout");
+  return unreachable("provider_unreachable", systemCodeOf(error));
+}
+
+/** The message would name the whole address. */
+function systemCodeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error ? String(error.code) : undefined;
 }
 
 function providerReason(code: string): string {
@@ -64,6 +84,10 @@ function providerReason(code: string): string {
 }
 
 function claimOf(cause: unknown): string {
-  const claim = typeof cause === "object" && cause !== null && "claim" in cause ? cause.claim : "";
+  const claim = memberOf(cause, "claim");
   return typeof claim === "string" && /^[a-z_]{1,20}$/.test(claim) ? `${claim}_` : "";
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }

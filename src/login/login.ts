@@ -80,7 +80,6 @@ export function openLogin(deps: LoginDependencies): Login {
       store,
       revocations,
       providerOf,
-      issuers: deps.issuers(),
       choicesFor(address) {
         const wanted = deps.issuersOf(address);
         const names = withLogin.map(({ name }) => name);

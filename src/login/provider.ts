@@ -6,7 +6,7 @@
  * @module
  */
 import * as oauth from "oauth4webapi";
-import type { IssuerConfig, LoginConfig } from "../config/resolved.ts";
+import type { LoginConfig } from "../config/resolved.ts";
 import { GateError } from "../errors.ts";
 import { checkKeyUrl, type Fetch, readBody } from "../identity/fetch-json.ts";
 import type { Issuer } from "../identity/issuers.ts";
@@ -58,7 +58,7 @@ export type Provider = {
   endSession(): Promise<string | undefined>;
 };
 
-export type ProviderDependencies = { readonly fetch: Fetch; readonly now: () => number };
+type ProviderDependencies = { readonly fetch: Fetch; readonly now: () => number };
 
 const TIMEOUT_MS = 5_000;
 const MOST_BYTES = 1024 * 1024;
@@ -308,6 +308,3 @@ function boundedFetch(fetch: Fetch, issuer: string) {
     return new Response(status === 204 || status === 304 ? null : bytes, { status, headers });
   };
 }
-
-/** An issuer people can sign in with. */
-export type LoginIssuer = IssuerConfig & { readonly login: LoginConfig };

@@ -109,8 +109,8 @@ export function createRenewals(deps: Dependencies) {
     }
     const renewal = await provider.refresh(record.refreshToken, record.subject);
     if (!renewal.ok) {
-      const { kind, reason } = renewal.error;
-      const fields = { issuer: record.issuerName, reason };
+      const { kind, reason, detail } = renewal.error;
+      const fields = { issuer: record.issuerName, reason, detail };
       // A client that the provider does not know any more is the owner's to mend, not the person's.
       if (kind === "unreachable" || reason === "provider_invalid_client") {
         log.event("warn", "session_renewal", "the provider could not renew a session now", fields);

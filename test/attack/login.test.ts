@@ -14,7 +14,10 @@ beforeAll(async () => {
   [provider, other] = await Promise.all([startMockProvider(metadata), startMockProvider()]);
   gate = await openLoginGate({
     config: ({ upstream }) => ({
-      issuers: [issuerEntry(provider.issuer), issuerEntry(other.issuer, "other")],
+      issuers: [
+        issuerEntry(provider.issuer),
+        issuerEntry(other.issuer, "other", { userinfo: true }),
+      ],
       routes: [
         {
           name: "tool",
@@ -271,6 +274,14 @@ describe("an ID token", () => {
 
     provider.answer = { id_token: good };
     expect(how).not.toBe("");
+  });
+
+  test("with UserInfo of another person is refused", async () => {
+    other.userInfo = { sub: "mallory" };
+    const browser = openBrowser();
+    expectRefused(lastOf(await browser.follow(startAt("other"))), browser);
+    other.userInfo = {};
+    expect(lastOf(await browser.follow(startAt("other"))).status).toBe(200);
   });
 
   test("of another person's sign-in, replayed, is refused by its nonce", async () => {

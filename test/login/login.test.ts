@@ -136,10 +136,14 @@ describe("a browser without a session", () => {
     expect(answer.get("www-authenticate")).toBe('Bearer realm="claimgate"');
   });
 
-  test.each(["POST", "PUT", "DELETE", "OPTIONS"])("is not redirected for %s", async (method) => {
-    const { status } = await openBrowser().go(`${gate.url}/`, { method });
-    expect(status).toBe(401);
-  });
+  test.each(["POST", "PUT", "DELETE", "OPTIONS"])(
+    "is not redirected for %s, but shown the way",
+    async (method) => {
+      const { status, text } = await openBrowser().go(`${gate.url}/form?a=b`, { method });
+      expect(status).toBe(401);
+      expect(text).toContain('href="/.claimgate/login?return=%2Fform%3Fa%3Db">Sign in</a>');
+    },
+  );
 
   test("is redirected for HEAD", async () => {
     expect((await openBrowser().go(`${gate.url}/`, { method: "HEAD" })).status).toBe(302);
