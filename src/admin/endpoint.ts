@@ -118,8 +118,6 @@ async function readBody(request: Request, schema: TObject): Promise<Record<strin
 }
 
 async function readText(request: Request): Promise<string> {
-  const length = Number(request.headers.get("content-length") ?? 0);
-  if (length > LONGEST_BODY) throw new ProblemError("too_large");
   let read = 0;
   const parts: Uint8Array[] = [];
   for await (const part of request.body ?? []) {

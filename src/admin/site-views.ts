@@ -4,7 +4,6 @@
  * @module
  */
 import type { PolicyRef, RouteConfig, UpstreamAddress } from "../config/resolved.ts";
-import { displayPath } from "../policy/display-path.ts";
 import type { AdminGate } from "./admin.ts";
 import { endpoint } from "./endpoint.ts";
 import { Issuers, Policies, Routes } from "./schemas.ts";
@@ -21,7 +20,7 @@ export const policiesEndpoint = endpoint({
       policies: Array.from(policies.policies.values(), (policy) => ({
         name: policy.name,
         description: policy.description,
-        file: policy.shipped ? policy.file : displayPath(policy.file),
+        file: policy.file,
         shipped: policy.shipped,
         loaded: true,
         cases: policy.cases.length,

@@ -18,6 +18,8 @@ import { ProblemError } from "./problem.ts";
 
 /** Tells a client that is gone from one for whom there is nothing. */
 const HEARTBEAT_MS = 15_000;
+/** A client that has taken nothing for so long, heartbeats included, is cut off. */
+const STUCK_SECONDS = 60;
 const PACE_MS = 25;
 /** Once all is said, for the client to read it. */
 const LAST_WORDS_SECONDS = 10;
@@ -52,7 +54,7 @@ export const streamEndpoint = endpoint({
     // Before the answer's head: what cannot be had is a plain problem.
     const first = await events.next();
     if (first.done) throw new ProblemError("overloaded", undefined, { "Retry-After": "10" });
-    setIdleLimit(0);
+    setIdleLimit(STUCK_SECONDS);
     const body = bodyOf(first.value, events, {
       onEnd: () => setIdleLimit(LAST_WORDS_SECONDS),
       onCancel: () => stop.abort(),

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { TSchema } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { ENDPOINTS } from "../../src/admin/api.ts";
+import { ENDPOINTS, openAdmin } from "../../src/admin/api.ts";
 import { Problem } from "../../src/admin/problem.ts";
+import { GateError } from "../../src/errors.ts";
 import { type AdminGate, openAdminGate, posting } from "./admin-gate.ts";
 
 let gate: AdminGate;
@@ -288,5 +289,50 @@ describe("what is refused", () => {
       `/v1/tokens?${new URLSearchParams({ subject: value })}`,
     );
     expect(tokens.tokens).toEqual([]);
+  });
+});
+
+describe("faults", () => {
+  /** The same gate with another store; asks for decisions. */
+  async function askBroken(fault: Error) {
+    const path = join(gate.folder.path, "broken.sock");
+    const { gate: running, reload } = gate.running;
+    const failing = () => Promise.reject(fault);
+    const api = await openAdmin(running, {
+      config: () => ({ ...running.site.config, admin: { listen: { kind: "unix", path } } }),
+      store: { find: failing, anchors: failing, chain: failing },
+      reload,
+      version: "1",
+    });
+    const ask = (at: string) => fetch(`http://localhost${at}`, { unix: path });
+    const answers = [await ask("/v1/decisions"), await ask("/v1/decisions/stream?source=store")];
+    await api.close();
+    return Promise.all(
+      answers.map(async (one) => ({ status: one.status, text: await one.text() })),
+    );
+  }
+
+  test("of the store are told by their code", async () => {
+    for (const { status, text } of await askBroken(
+      new GateError("store_unavailable", "it is away"),
+    )) {
+      expect(status).toBe(503);
+      expect(JSON.parse(text)).toMatchObject({ code: "store_unavailable", detail: "it is away" });
+      expect(offences(Problem, JSON.parse(text))).toEqual([]);
+    }
+  });
+
+  test("of ours are in the log, and not in the answer", async () => {
+    for (const { status, text } of await askBroken(new Error("secret inner detail"))) {
+      expect(status).toBe(500);
+      expect(text).not.toContain("inner");
+      const { code, requestId } = JSON.parse(text);
+      expect(code).toBe("internal_fault");
+      const line = gate.log.find((one) => one.includes(requestId)) ?? "";
+      expect(JSON.parse(line)).toMatchObject({
+        event: "internal_fault",
+        stack: expect.stringContaining("secret inner detail"),
+      });
+    }
   });
 });
