@@ -74,7 +74,7 @@ describe("claimgate completion bash", () => {
     expect((await offered(script, ["check", "--config", "="], folder.path)).length).toBe(3);
     expect(await offered(script, ["token", "--sub", ""], folder.path)).toEqual([]);
     // A value that reads like a command leads nowhere.
-    expect(await offered(script, ["check", "--config", "audit", "--w"])).toEqual(["--watch"]);
+    expect(await offered(script, ["policies", "--config", "new", "--j"])).toEqual(["--json"]);
   });
 });
 

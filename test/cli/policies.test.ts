@@ -111,6 +111,16 @@ finance/late  policies/finance/late.ts, 0 cases
     expect(out).toMatch(/^require-roles {2}shipped, \d+ cases\n {2}Lets holders/m);
   });
 
+  test("of alternatives, tells every option, and that none is always needed", async () => {
+    const either = LATE.replace("definePolicy }", "definePolicy, Type }").replace(
+      "evaluate",
+      "options: Type.Union([Type.Object({ a: Type.String() }), Type.Object({ b: Type.String() })]), evaluate",
+    );
+    await using folder = await tempFolder({ "policies/either.ts": either });
+    const { out } = await policies(folder);
+    expect(out).toContain("  options  a: text, optional\n           b: text, optional\n");
+  });
+
   test("lists the folder where there is no configuration, and what is shipped where there is none", async () => {
     await using own = await tempFolder({ "policies/late.ts": LATE });
     expect((await listed(own)).get("late")).toMatchObject({ uses: [] });
