@@ -5,7 +5,7 @@
  * @module
  */
 import { signInAddress } from "../login/denials.ts";
-import { stepUpFor } from "../login/session.ts";
+import { type StepUp, stepUpFor } from "../login/session.ts";
 import type { Denial, Inquiry } from "../types.ts";
 import type { Decision } from "./decide.ts";
 import type { Rules } from "./site.ts";
@@ -65,15 +65,35 @@ function stepUp(
 ): Led {
   const wanted = stepUpFor(denial.challenge ?? {});
   const last = sessions?.stepUpOf(token);
-  const more = {
-    ...(wanted.acr !== undefined && { acr_values: wanted.acr.join(" ") }),
-    ...(wanted.maxAgeSeconds !== undefined && { max_age: String(wanted.maxAgeSeconds) }),
-  };
-  const address = signInFor(inquiry, token.issuerName, more);
-  if (last?.stepUp.key !== wanted.key) return { denial, redirect: redirectTo(address) };
+  const sinceMs = inquiry.nowMs - (last?.signedInMs ?? 0);
+  // Two policies that each want something else would otherwise send the person to and fro.
+  const asked = last !== undefined && sinceMs <= UNMET_MS ? both(last.stepUp, wanted) : wanted;
+  const address = signInFor(inquiry, token.issuerName, {
+    ...(asked.acr !== undefined && { acr_values: asked.acr.join(" ") }),
+    ...(asked.maxAgeSeconds !== undefined && { max_age: String(asked.maxAgeSeconds) }),
+  });
   const holdsMs = Math.max(UNMET_MS, (wanted.maxAgeSeconds ?? Number.POSITIVE_INFINITY) * 1_000);
-  if (inquiry.nowMs - last.signedInMs > holdsMs) return { denial, redirect: redirectTo(address) };
-  return { denial: { ...denial, status: 403, reason: "challenge_unmet", signIn: address } };
+  return last !== undefined && sinceMs <= holdsMs && covers(last.stepUp, wanted)
+    ? { denial: { ...denial, status: 403, reason: "challenge_unmet", signIn: address } }
+    : { denial, redirect: redirectTo(address) };
+}
+
+/** Whether the last sign-in was asked for all of it. */
+function covers(last: StepUp, { acr = [], maxAgeSeconds }: StepUp): boolean {
+  const { maxAgeSeconds: lastAge = Number.POSITIVE_INFINITY } = last;
+  return (
+    acr.every((one) => last.acr?.includes(one)) &&
+    (maxAgeSeconds === undefined || lastAge <= maxAgeSeconds)
+  );
+}
+
+function both(one: StepUp, other: StepUp): StepUp {
+  const acr = [...new Set([...(one.acr ?? []), ...(other.acr ?? [])])];
+  const ages = [one.maxAgeSeconds, other.maxAgeSeconds].filter((age) => age !== undefined);
+  return {
+    ...(acr.length > 0 && { acr }),
+    ...(ages.length > 0 && { maxAgeSeconds: Math.min(...ages) }),
+  };
 }
 
 function signInFor(

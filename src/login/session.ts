@@ -12,7 +12,6 @@ import type { KeyRing } from "./seal.ts";
 
 /** A policy's challenge that a person was sent to the provider for. */
 export type StepUp = {
-  readonly key: string;
   readonly acr?: readonly string[];
   readonly maxAgeSeconds?: number;
 };
@@ -168,7 +167,6 @@ export function tokenOf(record: SessionRecord, issuer: IssuerConfig): Token | un
 
 export function stepUpFor({ acr, maxAge }: Challenge): StepUp {
   return {
-    key: JSON.stringify([acr ?? [], maxAge ?? null]),
     ...(acr !== undefined && { acr }),
     ...(maxAge !== undefined && { maxAgeSeconds: maxAge }),
   };

@@ -11,7 +11,6 @@ import { ATTEMPT_MS, newState, type ProviderAttempt } from "./attempt.ts";
 import { type LoginAnswer, type LoginContext, type LoginRequest, redirect } from "./context.ts";
 import { loginDenial } from "./denials.ts";
 import { chooserPage } from "./screens.ts";
-import { stepUpFor } from "./session.ts";
 
 export const LOGIN_PATH = "/.claimgate/login";
 export const CALLBACK_PATH = "/.claimgate/callback";
@@ -112,13 +111,10 @@ async function startAtProvider(
   const redirectUri = `${context.origins.public}${CALLBACK_PATH}`;
   const address = await provider.authorize({ ...secrets, redirectUri, acr, maxAgeSeconds });
   if (!address.ok) return err(loginDenial(context, address.error, { issuer, returnTo }));
-  const stepUp =
-    acr === undefined && maxAgeSeconds === undefined
-      ? undefined
-      : stepUpFor({
-          ...(acr !== undefined && { acr }),
-          ...(maxAgeSeconds !== undefined && { maxAge: maxAgeSeconds }),
-        });
+  const stepUp = {
+    ...(acr !== undefined && { acr }),
+    ...(maxAgeSeconds !== undefined && { maxAgeSeconds }),
+  };
   const cookies = await context.attempts.keep(headers.get("cookie"), {
     kind: "provider",
     ...secrets,
@@ -126,7 +122,7 @@ async function startAtProvider(
     returnTo,
     expiresMs: nowMs + ATTEMPT_MS,
     ...(handOver !== undefined && { handOver }),
-    ...(stepUp !== undefined && { stepUp }),
+    ...(Object.keys(stepUp).length > 0 && { stepUp }),
   });
   return ok(redirect(address.value, cookies));
 }

@@ -45,6 +45,13 @@ beforeAll(async () => {
           policies: ["strong"],
         },
         {
+          name: "both",
+          match: { path: "/both/*" },
+          upstream,
+          login: true,
+          policies: ["strong", "recent"],
+        },
+        {
           name: "recent",
           match: { path: "/recent/*" },
           upstream,
@@ -125,6 +132,37 @@ describe("a policy's challenge", () => {
     provider.claims = { auth_time: 1 };
     const last = lastOf(await browser.follow(`${gate.url}/recent/x`));
     expect(last.status).toBe(403);
+  });
+
+  test("beside another one, of which the provider meets one at a time, is no circle either", async () => {
+    const browser = await signedIn();
+    gate.clock.aheadMs += 120_000;
+    provider.claims = { auth_time: 1 };
+    const hops = await browser.follow(`${gate.url}/both/x`);
+    expect(lastOf(hops).status).toBe(403);
+    const sent = authorizationsIn(hops).map(({ searchParams }) => [
+      searchParams.get("acr_values"),
+      searchParams.get("max_age"),
+    ]);
+    expect(sent).toEqual([["mfa phr", null]]);
+    const other = await signedIn();
+    gate.clock.aheadMs += 120_000;
+    let asked = 0;
+    provider.claims = () => {
+      asked += 1;
+      return asked === 1 ? { acr: "mfa", auth_time: 1 } : { auth_time: nowSeconds() };
+    };
+    const again = await other.follow(`${gate.url}/both/x`);
+    expect(lastOf(again).status).toBe(403);
+    expect(
+      authorizationsIn(again).map(({ searchParams }) => [
+        searchParams.get("acr_values"),
+        searchParams.get("max_age"),
+      ]),
+    ).toEqual([
+      ["mfa phr", null],
+      ["mfa phr", "60"],
+    ]);
   });
 
   test("is RFC 9470's for whoever is no browser", async () => {
