@@ -305,7 +305,9 @@ export const FileSchema = Type.Object(
         { ...Closed, description: "When changes are put in force." },
       ),
     ),
-    geo: Type.Optional(Text("An .mmdb file that knows the countries of addresses, or their places too.")),
+    geo: Type.Optional(
+      Text("An .mmdb file that knows the countries of addresses, or their places too."),
+    ),
     issuers: Type.Optional(
       Type.Array(IssuerSchema, { description: "Identity providers whose tokens are trusted." }),
     ),
