@@ -86,7 +86,7 @@ export function sectionOf(
     row("---", "--:", "--:", "--:", "--:"),
     ...kindRows(reported, countries, none),
     "",
-    `Half of those caught were caught before the thief's request number ${reported.medianPassed + 1}.`,
+    `Half of those caught were caught ${whenCaught(reported)}.`,
     `False alarms among ${number(PEOPLE)} people in the week: ${reported.falseAlarms} with places, ${countries.falseAlarms} with countries, ${none.falseAlarms} without a database.`,
     "",
     "The same with places, on other seeds:",
@@ -99,6 +99,12 @@ export function sectionOf(
     "",
     sampleLine(sample),
   ].join("\n");
+}
+
+function whenCaught({ medianPassed }: Figures): string {
+  return medianPassed === 0
+    ? "at the thief's first request"
+    : `before more than ${number(medianPassed)} of the thief's requests had passed`;
 }
 
 function alarmsOf(runs: readonly Figures[]): string {
