@@ -14,13 +14,18 @@ const NAMED_LIMIT = 10;
  */
 export default definePolicy({
   description: "Lets members of groups pass that give a role, and tells the upstream their roles",
-  claims: Type.Object({ groups: Type.Optional(Type.Unknown()) }),
+  claims: Type.Object({
+    groups: Type.Optional(Type.Unknown()),
+    // Says that groups were left out, in a token that would be too long with them.
+    _claim_names: Type.Optional(Type.Unknown()),
+  }),
   options: Type.Object({
     groups: Type.Record(Type.String({ minLength: 1 }), Type.Array(Role, { minItems: 1 }), {
       minProperties: 1,
       description: "The roles that each group gives, like { eng-oncall: [operator] }",
     }),
     claim: Type.String({
+      format: "claim",
       default: "groups",
       minLength: 1,
       description: "The claim that lists the groups: a member's name, or a dotted path",

@@ -20,6 +20,7 @@ export default definePolicy({
         "The path, with one :name for the owner, * for any one part, /* at its end for all below",
     }),
     claim: Type.String({
+      format: "claim",
       default: "sub",
       minLength: 1,
       description: "The claim to compare with; of a list, one member is enough",
@@ -32,8 +33,10 @@ export default definePolicy({
     ),
   }),
   evaluate({ claims, request, options: { path, claim, bypass = [] } }) {
-    const roles: readonly unknown[] = Array.isArray(claims.roles) ? claims.roles : [];
-    if (bypass.some((role) => roles.includes(role))) return allow();
+    if (bypass.length > 0) {
+      const roles: readonly unknown[] = Array.isArray(claims.roles) ? claims.roles : [];
+      if (bypass.some((role) => roles.includes(role))) return allow();
+    }
     const found = ownerIn(request.path, path);
     if (found === undefined) return deny("path_unmatched", `the path must be like ${path}`);
     if (AMBIGUOUS.test(request.path)) {

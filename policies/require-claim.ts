@@ -26,6 +26,7 @@ export default definePolicy({
   options: Type.Object(
     {
       path: Type.String({
+        format: "claim",
         minLength: 1,
         description: "The claim: the member of that name, or a dotted path like org.plan",
       }),

@@ -5,6 +5,7 @@
  * @module
  */
 import type { AuditConfig, RouteConfig } from "../config/resolved.ts";
+import { claimAt } from "../lib/claim-at.ts";
 import type { RecordIndex } from "../store/store.ts";
 import type { Denial, Device, Inquiry, PolicyOutcome, Token } from "../types.ts";
 
@@ -96,7 +97,7 @@ export type DecisionParts = {
   readonly token?: Token;
   /** The token's public id. */
   readonly tokenId?: string;
-  /** What the route's program declares; nothing where it has none. */
+  /** What the route's program declares or its options name; nothing where it has none. */
   readonly declaredClaims?: readonly string[];
   readonly policies: readonly PolicyOutcome[];
   /** Until the answer began. */
@@ -171,7 +172,8 @@ function keptClaims(
   const kept: Record<string, unknown> = Object.create(null);
   if (plan.claims === "declared" && Object.hasOwn(claims, "sub")) kept.sub = claims.sub;
   for (const name of plan.claims === "declared" ? declared : plan.claims) {
-    if (Object.hasOwn(claims, name)) kept[name] = claims[name];
+    const value = claimAt(claims, name);
+    if (value !== undefined) kept[name] = value;
   }
   return kept;
 }
@@ -184,7 +186,7 @@ function absentClaims(
 ): readonly string[] | undefined {
   let absent: string[] | undefined;
   for (const name of plan.claims === "declared" ? declared : plan.claims) {
-    if (Object.hasOwn(claims, name)) continue;
+    if (claimAt(claims, name) !== undefined) continue;
     absent ??= [];
     absent.push(name);
   }

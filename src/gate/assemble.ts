@@ -160,6 +160,7 @@ function countriesUnknown(
 const STANDARD_CLAIMS: ReadonlySet<string> = new Set([
   ..."iss sub aud exp nbf iat jti".split(" "), // RFC 7519 §4.1
   ..."scope scp scopes client_id azp acr amr auth_time".split(" "), // RFC 9068 §2.2
+  "_claim_names", // OpenID Connect Core §5.6.2
 ]);
 
 /** What a provider promises for a scope that was asked for (OpenID Connect Core 1.0 §5.4). */

@@ -100,8 +100,14 @@ function watchedClaims(
   claims: Readonly<Record<string, unknown>>,
   { entry, miss }: Eye,
 ): Readonly<Record<string, unknown>> {
+  /** A dotted path that was asked for as one name, and is known not to be there. */
+  let gone = "";
   const look = (name: string | symbol) => {
-    if (typeof name === "string" && !isKnown(name, claims, entry)) miss(`claim ${name}`);
+    if (typeof name !== "string") return;
+    // Who looks a path up goes on with its first part.
+    const isPartOfGone = gone.startsWith(`${name}.`);
+    gone = entry.claimsAbsent?.includes(name) && name.includes(".") ? name : "";
+    if (!isPartOfGone && !isKnown(name, claims, entry)) miss(`claim ${name}`);
   };
   return new Proxy(claims, {
     get(target, name) {

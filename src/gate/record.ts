@@ -63,7 +63,7 @@ export function recordDecision(gate: Gate, startedNs: number, ending: Ending): v
     policies: decision?.policies ?? [],
     ms,
     ...(decision?.route && { route: decision.route.config.name }),
-    ...(program && { declaredClaims: program.declaredClaims }),
+    ...(program && { declaredClaims: program.claimNames }),
     ...(token && tokenParts(gate, token)),
   };
   const { entryPlan } = gate.site;

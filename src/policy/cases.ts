@@ -130,6 +130,7 @@ function programOf(policy: LoadedPolicy, options: unknown, set: PolicySet): Prog
     leaves: [leaf],
     set,
     declaredClaims: [],
+    claimNames: [],
     headerNames: [],
     fits: new WeakMap(),
   };

@@ -39,6 +39,8 @@ export type Program = {
   readonly set: PolicySet;
   /** Top-level names in the claims schemas of its policies, sorted. */
   readonly declaredClaims: readonly string[];
+  /** Those, and claims that options name, sorted; of these, dotted paths too. */
+  readonly claimNames: readonly string[];
   /** Headers that its policies' options name as theirs to set, in lower case. */
   readonly headerNames: readonly string[];
   /**
@@ -88,7 +90,12 @@ export function compile(
     });
   }
   if (findings.length > 0) return err(findings);
-  const named = { declaredClaims: declaredClaims(leaves), headerNames: headerNames(leaves) };
+  const declared = declaredClaims(leaves);
+  const named = {
+    declaredClaims: declared,
+    claimNames: [...new Set([...declared, ...namedByOptions(leaves, "claim")])].sort(),
+    headerNames: headerNames(leaves),
+  };
   return ok({ root, leaves, set, ...named, fits: new WeakMap() });
 }
 
@@ -217,12 +224,17 @@ function declaredClaims(leaves: readonly Leaf[]): string[] {
 }
 
 function headerNames(leaves: readonly Leaf[]): string[] {
-  const names = leaves.flatMap(({ policy, options }) => {
+  const names = namedByOptions(leaves, "upstream-header");
+  return [...new Set(names.map((name) => name.toLowerCase()))];
+}
+
+/** The values of options whose schema has that format. */
+function namedByOptions(leaves: readonly Leaf[], format: "upstream-header" | "claim"): string[] {
+  return leaves.flatMap(({ policy, options }) => {
     if (policy.options === undefined || !TypeGuard.IsObject(policy.options)) return [];
     return Object.entries(policy.options.properties)
-      .filter(([, schema]) => schema.format === "upstream-header")
+      .filter(([, schema]) => schema.format === format)
       .map(([name]): unknown => Reflect.get(Object(options), name))
       .filter((name) => typeof name === "string");
   });
-  return [...new Set(names.map((name) => name.toLowerCase()))];
 }

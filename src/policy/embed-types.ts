@@ -11,7 +11,12 @@ export function embedTypes(): string {
   const source = join(import.meta.dir, "..");
   const typebox = join(source, "../node_modules/@sinclair/typebox/build/esm");
   const files: Record<string, string> = {};
-  for (const path of ["policy/sdk.ts", "policy/definition.ts", "lib/duration.ts"]) {
+  for (const path of [
+    "policy/sdk.ts",
+    "policy/definition.ts",
+    "lib/claim-at.ts",
+    "lib/duration.ts",
+  ]) {
     const text = readFileSync(join(source, path), "utf8");
     // Policies cannot import TypeBox by its name at run time, so it must not resolve for them.
     files[`claimgate/${path}`] = text.replaceAll(

@@ -17,6 +17,7 @@ const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   pattern: isPattern,
   header: (text) => text.length <= 128 && HEADER_NAME.test(text),
   "upstream-header": (text) => headerProblem(text, "") === undefined,
+  claim: (text) => text !== "",
 };
 
 /** What each format wants, for findings. */
@@ -29,6 +30,7 @@ export const FORMAT_HINTS: Readonly<Record<string, string>> = {
   pattern: "a regular expression",
   header: "the name of a header",
   "upstream-header": "the name of a header that policies may set",
+  claim: "the name of a claim, or a dotted path like org.plan",
 };
 
 /**

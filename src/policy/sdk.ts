@@ -5,6 +5,7 @@
  */
 import { type Static, type TObject, type TSchema, Type } from "@sinclair/typebox";
 import { createRangeMatcher } from "../lib/cidr.ts";
+import { claimAt as lookUp } from "../lib/claim-at.ts";
 import { parseDuration } from "../lib/duration.ts";
 import { recall } from "./cache.ts";
 import type {
@@ -32,9 +33,10 @@ export type {
 /**
  * Schemas of claims and options (TypeBox). For strings there are the formats `cidr`
  * (`10.0.0.0/8`), `time-zone` (`Europe/Vienna`), `duration` (`15m`), `date` (`2026-12-24`),
- * `country` (`AT`), `pattern` (a regular expression), `header` (a header's name) and
- * `upstream-header`: one that this policy sets. Where an option of that format names a header, it
- * is never taken from a client.
+ * `country` (`AT`), `pattern` (a regular expression), `header` (a header's name),
+ * `upstream-header`: one that this policy sets, and `claim` (a claim's name, or a dotted path).
+ * Where an option of the format `upstream-header` names a header, it is never taken from a client;
+ * where one of the format `claim` names a claim, the audit keeps it like those that are declared.
  */
 export { type Static, Type };
 
@@ -143,14 +145,7 @@ export function inRange(ip: string, ranges: readonly string[]): boolean {
  * @returns `undefined` where there is none.
  */
 export function claimAt(claims: Readonly<Record<string, unknown>>, path: string): unknown {
-  if (Object.hasOwn(claims, path)) return claims[path];
-  let value: unknown = claims;
-  for (const name of path.split(".")) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name))
-      return undefined;
-    value = (value as Readonly<Record<string, unknown>>)[name];
-  }
-  return value;
+  return lookUp(claims, path);
 }
 
 /**

@@ -46,6 +46,16 @@ const parts = {
 };
 
 describe("decisionEntry()", () => {
+  test("keeps what a dotted path leads to, and names the path that leads nowhere", () => {
+    const nested = { ...token, claims: { sub: "alice", org: { plan: "pro", seats: 7 } } };
+    const named = { ...parts, token: nested, declaredClaims: ["org.plan", "org.team"] };
+    const { claims, claimsAbsent } = decisionEntry(plan, named);
+    expect({ claims: { ...claims }, claimsAbsent }).toEqual({
+      claims: { sub: "alice", "org.plan": "pro" },
+      claimsAbsent: ["org.team"],
+    });
+  });
+
   test("tells a forwarded request whole", () => {
     expect(decisionEntry(plan, parts)).toEqual({
       kind: "decision",

@@ -85,6 +85,8 @@ const POLICIES = {
         case "own": return passes(Object.hasOwn(claims, "email"));
         case "keys": return passes(Object.keys(claims).length > 3);
         case "path": return passes(claimAt(claims, "org.plan") === "pro");
+        case "plain-path": return passes(claims.org === undefined);
+        case "no-path": return passes(claimAt(claims, "org.plan") === undefined);
         case "absent": return passes(claims.gone === undefined);
         case "throws": throw new Error("broken");
         default: return allow();
@@ -238,6 +240,16 @@ describe("what the rules decide", () => {
       "unchanged",
     ],
     [
+      "a dotted path that was kept",
+      { ...FORWARDED, path: "/asks/path", claims: { "org.plan": "pro" } },
+      "unchanged",
+    ],
+    [
+      "a dotted path that led nowhere",
+      { ...FORWARDED, path: "/asks/no-path", claimsAbsent: ["org.plan"] },
+      "unchanged",
+    ],
+    [
       "a dotted path into what was kept",
       { ...FORWARDED, path: "/asks/path", claims: { org: { plan: "pro" } } },
       "unchanged",
@@ -305,6 +317,7 @@ describe("what nobody can tell", () => {
     ["history()", asking("history")],
     ["fetch()", asking("fetch")],
     ["secret CLAIMGATE_TEST_NO_SUCH", asking("secret")],
+    ["claim org", { ...asking("plain-path"), claimsAbsent: ["org.plan"] }],
     ["claim email", asking("has")],
     ["claim email", asking("own")],
     ["a credential: none was looked for", denied("route_not_found", unrouted)],

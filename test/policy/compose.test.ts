@@ -44,6 +44,16 @@ describe("compile()", () => {
     expect(program.ok && program.value.declaredClaims).toEqual(["roles", "sub", "team"]);
   });
 
+  test("collects the claims that options name", () => {
+    const path = { path: "org.plan", equals: "pro" };
+    const program = compile([ref("staff"), ref("require-claim", path)], set, placeOf);
+    const { declaredClaims, claimNames } = program.ok ? program.value : {};
+    expect({ declaredClaims, claimNames }).toEqual({
+      declaredClaims: ["roles", "team"],
+      claimNames: ["org.plan", "roles", "team"],
+    });
+  });
+
   test("an unknown policy, with what was meant", () => {
     const at = { ...ref("finance/aprover"), path: ["routes", 0, "policies", 1] } as const;
     expect(findings(at)).toEqual([

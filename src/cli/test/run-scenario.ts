@@ -10,9 +10,9 @@ import { makeRules } from "../../gate/rules.ts";
 import type { Rules } from "../../gate/site.ts";
 import { type JsonObject, own } from "../../identity/strict-json.ts";
 import type { Verifier } from "../../identity/verify.ts";
+import { claimAt } from "../../lib/claim-at.ts";
 import { adaptPolicies, overlay } from "../../policy/adapt.ts";
 import type { LoadedPolicy } from "../../policy/load.ts";
-import { claimAt } from "../../policy/sdk.ts";
 import {
   type Asked,
   ask,
