@@ -1,6 +1,4 @@
 /** Networks and places, as far as addresses tell of them. */
-import { inRange } from "claimgate";
-
 export type Location = { readonly latitude: number; readonly longitude: number };
 
 /** Where somebody is: by country alone, or to a degree. */
@@ -33,8 +31,8 @@ export function apart(one: Place, other: Place): number | "abroad" | undefined {
   return one.country === other.country ? undefined : "abroad";
 }
 
-/** NAT64's well-known prefix (RFC 6052): what follows it is an IPv4 address. */
-const TRANSLATED = Object.freeze(["64:ff9b::/96"]);
+/** NAT64's well-known prefix (RFC 6052), in canonical form: what follows it is an IPv4 address. */
+const TRANSLATED = /^64:ff9b::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4})?)?$/;
 
 /**
  * Whom an address belongs to, roughly: the first 24 bits of IPv4 (offices, carriers and clouds
@@ -45,7 +43,7 @@ export function networkOf(ip: string): string {
   if (!ip.includes(":")) return ip.slice(0, Math.max(ip.lastIndexOf("."), 0)) || ip;
   const groups = expanded(ip);
   // The last two groups of a translated address, without their last 8 bits.
-  if (inRange(ip, TRANSLATED)) {
+  if (TRANSLATED.test(ip)) {
     const [high = "0", low = "0"] = groups.slice(6);
     return `64:ff9b:${high}:${low.slice(0, -2)}`;
   }
@@ -66,5 +64,5 @@ function expanded(ip: string): readonly string[] {
 
 /** Homes have one network of each kind, and a browser takes now the one, now the other. */
 export function familyOf(ip: string): "IPv4" | "IPv6" {
-  return ip.includes(":") && !inRange(ip, TRANSLATED) ? "IPv6" : "IPv4";
+  return ip.includes(":") && !TRANSLATED.test(ip) ? "IPv6" : "IPv4";
 }

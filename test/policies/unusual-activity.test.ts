@@ -48,6 +48,8 @@ describe("networkOf()", () => {
     ["64:ff9b::c000:201", "64:ff9b::c000:2fe", true],
     ["64:ff9b::c000:201", "64:ff9b::c000:301", false],
     ["64:ff9b::c000:201", "192.0.2.1", false],
+    ["64:ff9b::5:1:2:3", "64:ff9b::6:1:2:3", true],
+    ["64:ff9b::201", "64:ff9b::2fe", true],
     ["unix", "unix", true],
     ["unix", "192.0.2.1", false],
   ])("%s and %s: one network is %p", (one, other, isOne) => {
