@@ -12,7 +12,7 @@ import type { Store } from "../store/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Token } from "../types.ts";
 import type { Grant, Provider } from "./provider.ts";
-import { createRenewals, type Renewed } from "./renew.ts";
+import { createRenewals } from "./renew.ts";
 import type { KeyRing } from "./seal.ts";
 import {
   beginRecord,
@@ -80,9 +80,8 @@ export type Known = {
   untilMs: number;
   /** Not renewed again before this: the provider did not answer. */
   retryMs: number;
-  /** Made by this configuration of the issuer. */
-  token: Token;
-  issuer: IssuerConfig;
+  token: Token | undefined;
+  madeOf: { readonly record: SessionRecord; readonly issuer: IssuerConfig } | undefined;
   isTouching: boolean;
 };
 
@@ -146,46 +145,39 @@ export function openSessions(deps: SessionDependencies): Sessions {
       return undefined;
     }
     if (outcome.kind === "later") here.retryMs = outcome.retryMs;
-    else adopt(hash, here, outcome);
+    else {
+      const { value, record, untilMs } = outcome;
+      Object.assign(here, { value, record, untilMs, retryMs: 0 });
+    }
     return inUse(hash, here, nowMs);
   }
 
-  function adopt(
-    hash: string,
-    here: Known,
-    { value, record, untilMs }: Extract<Renewed, { kind: "renewed" }>,
-  ) {
-    Object.assign(here, { value, record, untilMs, retryMs: 0 });
-    const token = tokenOf(record, here.issuer);
-    if (token === undefined) known.delete(hash);
-    else setToken(here, token);
-  }
-
-  function setToken(here: Known, token: Token): void {
-    here.token = token;
-    const { stepUp, signedInMs } = here.record;
-    if (stepUp !== undefined) stepUps.set(token, { stepUp, signedInMs });
+  /** The same object for each request, until what it is made of changes. */
+  function tokenNow(here: Known, issuer: IssuerConfig): Token | undefined {
+    const { record, madeOf } = here;
+    if (madeOf?.record === record && madeOf.issuer === issuer) return here.token;
+    const token = tokenOf(record, issuer);
+    Object.assign(here, { token, madeOf: { record, issuer } });
+    const { stepUp, signedInMs } = record;
+    if (token !== undefined && stepUp !== undefined) stepUps.set(token, { stepUp, signedInMs });
+    return token;
   }
 
   /** What the rest of the gate sees of it; told to the store now and then. */
   function inUse(hash: string, here: Known, nowMs: number): Token | undefined {
     const { record } = here;
-    if (nowMs >= record.endsMs || !known.has(hash)) return undefined;
+    if (nowMs >= record.endsMs) return undefined;
     const issuer = providerOf(record.issuerName)?.issuer.config;
     if (issuer === undefined || issuer.issuer !== record.issuer) return undefined;
     // Its claims were good until now and nobody could be asked for others.
     const expiredMs = record.expiresMs + issuer.clockToleranceSeconds * 1_000;
     if (record.refreshToken !== undefined && nowMs >= expiredMs) return undefined;
-    if (issuer !== here.issuer) {
-      const token = tokenOf(record, issuer);
-      if (token === undefined) return undefined;
-      here.issuer = issuer;
-      setToken(here, token);
-    }
+    const token = tokenNow(here, issuer);
+    if (token === undefined) return undefined;
     const { idleMs } = config();
     const untilMs = Math.min(nowMs + idleMs, record.endsMs);
     if (untilMs - here.untilMs >= Math.min(TOUCH_MS, idleMs / 20)) void touch(hash, here, untilMs);
-    return here.token;
+    return token;
   }
 
   async function touch(hash: string, here: Known, untilMs: number): Promise<void> {
@@ -196,7 +188,7 @@ export function openSessions(deps: SessionDependencies): Sessions {
       const isThere = await store.replace(sessionKey(hash), value, value, untilMs);
       // Ended, or renewed by another gate: the next request asks for it.
       if (isThere) here.untilMs = untilMs;
-      else if (here.value === value) known.delete(hash);
+      else if (here.value === value) here.untilMs = 0;
     } catch (fault) {
       if (!(fault instanceof GateError)) throw fault;
       log.event("debug", "session_touch", "the store was not told that a session is in use");
@@ -218,28 +210,18 @@ export function openSessions(deps: SessionDependencies): Sessions {
     const value = await store.get(sessionKey(hash));
     const record = value === undefined ? undefined : await readRecord(await ring(), hash, value);
     const issuer = record && providerOf(record.issuerName)?.issuer.config;
-    const token = record && issuer && tokenOf(record, issuer);
-    if (
-      value === undefined ||
-      record === undefined ||
-      issuer === undefined ||
-      token === undefined
-    ) {
+    if (value === undefined || record === undefined || issuer === undefined) {
       known.delete(hash);
       unknown.set(hash, true);
       return undefined;
     }
     // Until when the store keeps it is told by the first touch, which comes with this request.
-    const here = {
-      value,
-      record,
-      untilMs: now() + 1,
-      retryMs: 0,
-      token,
-      issuer,
-      isTouching: false,
-    };
-    setToken(here, token);
+    return remember(hash, { value, record, untilMs: now() + 1 });
+  }
+
+  function remember(hash: string, stored: Pick<Known, "value" | "record" | "untilMs">): Known {
+    const rest = { retryMs: 0, token: undefined, madeOf: undefined, isTouching: false };
+    const here: Known = { ...stored, ...rest };
     known.set(hash, here);
     return here;
   }
@@ -253,15 +235,12 @@ export function openSessions(deps: SessionDependencies): Sessions {
     const nowMs = now();
     const publicId = keys.publicId(id);
     const record = beginRecord({ hash, publicId, host, issuer, grant, stepUp, lifetimeMs, nowMs });
-    const token = tokenOf(record, issuer);
-    if (token === undefined) return undefined;
+    if (tokenOf(record, issuer) === undefined) return undefined;
     const value = await sealRecord(keys, record);
     const untilMs = Math.min(nowMs + idleMs, record.endsMs);
     await store.put(sessionKey(hash), value, untilMs);
-    const here = { value, record, untilMs, retryMs: 0, token, issuer, isTouching: false };
-    setToken(here, token);
-    known.set(hash, here);
-    return { id, token };
+    const token = tokenNow(remember(hash, { value, record, untilMs }), issuer);
+    return token && { id, token };
   }
 
   async function end(id: string, reason: string): Promise<SessionRecord | undefined> {
