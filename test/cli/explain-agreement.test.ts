@@ -26,6 +26,7 @@ import { openReplay } from "../../src/gate/replay.ts";
 import { openStore } from "../../src/store/open.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createLog } from "../../src/telemetry/log.ts";
+import type { PolicyOutcome } from "../../src/types.ts";
 import { createSigner, type Signer } from "../support/signer.ts";
 import { type TempFolder, tempFolder } from "../support/temp-folder.ts";
 
@@ -230,7 +231,8 @@ async function replayed(requestId: string) {
   const [record] = await store.find({ requestId, kind: "decision", limit: 1 });
   const entry = record && readEntry(record);
   if (entry?.kind !== "decision") throw new Error("the decision is not recorded");
-  return openReplay(assembly, await openGeo(undefined)).judge(entry);
+  const replay = openReplay(assembly, await openGeo(undefined));
+  return { ...(await replay.judge(entry)), entry };
 }
 
 /** Where the route takes the token, as a client would know. */
@@ -330,7 +332,9 @@ describe("explain, test and replay agree with a live gate", () => {
         const scenario = await tested(flags, credential, wanted);
         expect(scenario).toEqual({ ...scenario, ok: true });
 
-        const { before, after, lacking } = await replayed(id);
+        const { before, after, lacking, shadow, entry } = await replayed(id);
+        const said = ({ name, verdict, code }: PolicyOutcome) => [name, verdict, code];
+        expect(shadow.map(said)).toEqual(entry.policies.filter((one) => one.shadow).map(said));
         expect(lacking).toEqual([]);
         expect(after.decision).toBe(made.decision);
         if (after.decision === "deny") expect(after).toEqual(before);
