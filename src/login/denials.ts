@@ -25,18 +25,17 @@ export function loginDenial(
     : { status: 400, code: "login_failed", reason, signIn };
 }
 
-/** Where a browser at any of the gate's hosts signs in to see that address. */
+/**
+ * Where a browser at any of the gate's hosts signs in to see that address.
+ *
+ * @param returnTo A path with its query, or an absolute address.
+ */
 export function signInAddress(returnTo: string, more: Readonly<Record<string, string>> = {}) {
-  const wanted = encodeURIComponent(returnTo).length <= 2 * LONGEST_RETURN ? returnTo : "/";
-  const query = new URLSearchParams({
-    return: wanted.length <= LONGEST_RETURN ? wanted : withoutQuery(wanted),
-    ...more,
-  });
-  return `/.claimgate/login?${query}`;
-}
-
-/** A long query is lost rather than the way. */
-function withoutQuery(address: string): string {
-  const [path = "/"] = address.split("?", 1);
-  return path.length <= LONGEST_RETURN ? path : "/";
+  // Browsers leave it in a query, and read it as a slash elsewhere.
+  const plain = returnTo.replaceAll("\\", "%5C");
+  const [path = "/"] = plain.split("?", 1);
+  // A long query is lost rather than the way.
+  const wanted = [plain, path].find(({ length }) => length <= LONGEST_RETURN);
+  const isUsable = wanted !== undefined && !wanted.startsWith("//");
+  return `/.claimgate/login?${new URLSearchParams({ return: isUsable ? wanted : "/", ...more })}`;
 }

@@ -143,6 +143,22 @@ describe("login CSRF", () => {
     expect((await attacker.go(handed)).status).toBe(400);
   });
 
+  test("a code that is handed over is refused after thirty seconds", async () => {
+    const browser = openBrowser();
+    let at = `http://app.localhost:${gate.port}/`;
+    for (let hop = 0; hop < 10 && !/\/callback\?handover=/.test(at); hop += 1) {
+      const answer = await browser.go(at);
+      at = new URL(answer.headers.get("location") ?? "", at).href;
+    }
+    gate.clock.aheadMs += 30_000;
+    try {
+      expect((await browser.go(at)).status).toBe(400);
+      expect(hasSession(browser, "app.localhost")).toBe(false);
+    } finally {
+      gate.clock.aheadMs = 0;
+    }
+  });
+
   test("a code that is handed over is refused at another host", async () => {
     const browser = openBrowser();
     let at = `http://app.localhost:${gate.port}/`;

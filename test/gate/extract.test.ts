@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { CredentialPlace } from "../../src/config/resolved.ts";
-import { extractCredential } from "../../src/gate/extract.ts";
+import { extractCredential, extractSession } from "../../src/gate/extract.ts";
 import type { Inquiry } from "../../src/types.ts";
 
 const AUTHORIZATION: CredentialPlace = { kind: "authorization" };
@@ -94,5 +94,35 @@ describe("extractCredential() from other places", () => {
   test("another scheme leaves the next place to be looked at", () => {
     const headers = { authorization: "Basic abc", cookie: "access=a" };
     expect(extract({ headers }, AUTHORIZATION, COOKIE)).toBe("a");
+  });
+});
+
+describe("extractSession()", () => {
+  const session = (cookie: string, ...places: CredentialPlace[]) => {
+    const inquiry = { headers: new Headers({ cookie }) } as Inquiry;
+    const found = extractSession(inquiry, places, "claimgate");
+    return found.ok ? found.value : found.error.code;
+  };
+  const SESSION: CredentialPlace = { kind: "session" };
+
+  test.each([
+    ["claimgate=a", "a"],
+    ["x=y; claimgate=a", "a"],
+    ["claimgate=a; claimgate=a", "a"],
+    ["claimgate=a; claimgate=b", "request_malformed"],
+    ["__Host-claimgate=a", undefined],
+    ["claimgate-login-x=a; xclaimgate=b", undefined],
+    ["", undefined],
+  ])("%j gives %s", (cookie, expected) => {
+    expect(session(cookie, AUTHORIZATION, SESSION)).toBe(expected);
+  });
+
+  test("is not looked for where the route does not take it", () => {
+    expect(session("claimgate=a", AUTHORIZATION)).toBeUndefined();
+    expect(session("claimgate=a; claimgate=b", AUTHORIZATION)).toBeUndefined();
+  });
+
+  test("is no place of a token", () => {
+    expect(extract({ headers: { cookie: "claimgate=a" } }, SESSION)).toBe("token_missing");
   });
 });

@@ -102,6 +102,17 @@ describe("a browser without a session", () => {
     expect(headers.has("x-request-id")).toBe(true);
   });
 
+  test.each([
+    ["a long query", `/x?y=${"z".repeat(3_000)}`, "/x"],
+    ["a very long path", `/${"x".repeat(3_000)}`, "/"],
+    ["a backslash in its query", "/x?y=a\\b", "/x?y=a%5Cb"],
+    ["quotes and brackets", "/x?y='\"<>{}|^`", "/x?y=%27%22%3C%3E{}|^`"],
+    ["letters beyond ASCII", "/ä?ö=ü", "/%C3%A4?%C3%B6=%C3%BC"],
+  ])("whose address has %s lands at %3$s", async (_, path, end) => {
+    const last = lastOf(await openBrowser().follow(`${gate.url}${path}`));
+    expect([last.status, last.url]).toEqual([200, `${gate.url}${end}`]);
+  });
+
   test("goes to the provider with PKCE, state and nonce, and a cookie for this attempt", async () => {
     const { status, headers } = await openBrowser().go(`${gate.url}/.claimgate/login?return=/`);
     expect(status).toBe(302);

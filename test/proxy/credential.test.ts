@@ -66,3 +66,9 @@ describe("withoutParameters()", () => {
     );
   });
 });
+
+test("withoutCookies() takes out whatever begins so, too", () => {
+  const header = "login-1=a; b=c;login-2=d; x-login-=e; login=f";
+  expect(withoutCookies(header, ["b"], ["login-"])).toBe("x-login-=e; login=f");
+  expect(withoutCookies("b=c", [], ["login-"])).toBe("b=c");
+});
