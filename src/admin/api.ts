@@ -7,6 +7,7 @@
 import { Elysia } from "elysia";
 import type { ListenAddress } from "../config/resolved.ts";
 import { GateError } from "../errors.ts";
+import { reachableSocketPath } from "../lib/socket-path.ts";
 import type { Admin, AdminDependencies, AdminGate } from "./admin.ts";
 import { decisionsEndpoint } from "./decisions.ts";
 import { createDoor, type Door } from "./door.ts";
@@ -116,7 +117,8 @@ async function openListener(
   async function open(): Promise<"open" | "held"> {
     if ((await clearSocket(path)) === "held") return "held";
     // The types know no idle timeout on a unix socket; the server does.
-    const serve = () => Bun.serve({ ...options, unix: path } as Bun.Serve.Options<undefined>);
+    const serve = () =>
+      Bun.serve({ ...options, unix: reachableSocketPath(path) } as Bun.Serve.Options<undefined>);
     if (!isClosed) held = openOwnSocket(path, serve);
     return "open";
   }

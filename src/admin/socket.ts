@@ -6,6 +6,7 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { dirname } from "node:path";
 import { GateError } from "../errors.ts";
+import { reachableSocketPath } from "../lib/socket-path.ts";
 
 /** Of a file, so that what came in its place is left alone. */
 type Identity = { readonly ino: number; readonly dev: number };
@@ -23,7 +24,7 @@ export async function clearSocket(path: string): Promise<"free" | "held"> {
     const message = `cannot listen on ${path}: something else is there; move it or change admin.listen`;
     throw new GateError("port_taken", message);
   }
-  const isLive = await Bun.connect({ unix: path, socket: { data() {} } }).then(
+  const isLive = await Bun.connect({ unix: reachableSocketPath(path), socket: { data() {} } }).then(
     (socket) => {
       socket.end();
       return true;

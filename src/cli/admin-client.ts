@@ -10,6 +10,7 @@ import { Value } from "@sinclair/typebox/value";
 import type { Config, ListenAddress } from "../config/resolved.ts";
 import { type FaultCode, GateError } from "../errors.ts";
 import { isTrustedOwner } from "../lib/owner.ts";
+import { reachableSocketPath } from "../lib/socket-path.ts";
 
 export type AdminClient = {
   /**
@@ -89,7 +90,7 @@ function openClient({ admin, folder }: Config): AdminClient {
     // Nothing in the environment may send the token elsewhere.
     const session = new Bun.FetchSession({
       proxy: false,
-      ...(listen.kind === "unix" && { unix: listen.path }),
+      ...(listen.kind === "unix" && { unix: reachableSocketPath(listen.path) }),
     });
     const response = await session.fetch(url, init).catch((cause: unknown) => {
       throw connectionFault(listen, cause);

@@ -6,7 +6,7 @@
 import { dirname, join } from "node:path";
 import { readDurationMs } from "./quantity.ts";
 import { readSecret } from "./read-files.ts";
-import { isLocal, isSame, type Listen, parseListen, socketPath } from "./read-listen.ts";
+import { isLocal, isSame, type Listen, parseListen } from "./read-listen.ts";
 import type { Reading } from "./report.ts";
 import type { AdminConfig, Config, ListenAddress, StoreConfig } from "./resolved.ts";
 import type { FileContent } from "./schema.ts";
@@ -58,16 +58,7 @@ function readAddress(
     SOCKET,
   );
   const preset: ListenAddress = { kind: "unix", path: usual };
-  if (written === undefined) {
-    if (!source.has(at) && socketPath(usual, folder) === undefined) {
-      report.at(at, {
-        code: "listen_invalid",
-        message: `the path of the administrators' socket is too long: ${usual}`,
-        fix: 'add admin: { listen: "unix:/run/claimgate.sock" }, or another short path',
-      });
-    }
-    return preset;
-  }
+  if (written === undefined) return preset;
   const address = parseListen(String(written), folder);
   if (address === undefined) {
     report.at(at, {

@@ -29,15 +29,14 @@ describe("admin", () => {
     }
   });
 
-  test("a path that no socket can have is told, with the key to mend it", async () => {
+  test("a folder too deep for a socket's path is no fault of its owner's", async () => {
     const folder = join(await mkdtemp(join(tmpdir(), "claimgate-admin-")), "x".repeat(100));
     try {
       await mkdir(folder);
       await writeFile(join(folder, "claimgate.yaml"), OPEN);
       const config = await loadConfig(join(folder, "claimgate.yaml"), {});
-      expect(config.ok ? [] : config.error).toMatchObject([
-        { code: "listen_invalid", fix: expect.stringContaining("admin: { listen:") },
-      ]);
+      const path = join(folder, "claimgate.sock");
+      expect(config.ok && config.value.admin.listen).toEqual({ kind: "unix", path });
     } finally {
       await rm(join(folder, ".."), { recursive: true, force: true });
     }
