@@ -1,18 +1,29 @@
 /**
  * A request's straight way from arrival to answer:
  * read → limit the address → decide → limit the subject → forward, lead to sign-in or deny →
- * revoke what a policy asked for → record.
+ * revoke what a policy asked for → record. A request that another proxy asks about goes the same
+ * way, but is not forwarded.
  *
  * @module
  */
+
+import type { BrandConfig } from "../config/resolved.ts";
 import { GateError } from "../errors.ts";
+import { createOrigins } from "../login/origins.ts";
 import { forward } from "../proxy/forward.ts";
 import { asksForTunnel, openTunnel, type TunnelData } from "../proxy/tunnel.ts";
 import type { Watch } from "../proxy/watch.ts";
-import { err, type Result } from "../result.ts";
-import type { Denial } from "../types.ts";
+import { err, ok, type Result } from "../result.ts";
+import type { Denial, Inquiry } from "../types.ts";
 import { type Approval, type Decision, decide } from "./decide.ts";
 import { answerDenial, setRateLimit } from "./denial.ts";
+import {
+  answerApproved,
+  forProxy,
+  readVerification,
+  signInElsewhere,
+  type Verification,
+} from "./forward-auth.ts";
 import { type Connection, type ReadInquiry, readInquiry } from "./inquire.ts";
 import { limitAddress, limitSubject, noteFailure } from "./limit.ts";
 import { outboundRequest } from "./outbound.ts";
@@ -53,6 +64,11 @@ export async function handle(
 
 const INTERNAL_FAULT: Denial = { status: 500, code: "internal_fault" };
 
+/** Nothing is served where there is no upstream, and of the gate's own addresses by no other. */
+const NOT_FOUND: Denial = { status: 404, code: "route_not_found" };
+
+const NOWHERE: Decision = { policies: [], result: err(NOT_FOUND) };
+
 const OVERLOADED: Denial = { status: 503, code: "overloaded", retryAfterSeconds: 10 };
 /** How long a request waits for a store that does not take what is to be recorded. */
 const ROOM_LIMIT_MS = 5_000;
@@ -60,6 +76,27 @@ const ROOM_LIMIT_MS = 5_000;
 const isReserved = ({ inquiry }: ReadInquiry) => inquiry.path.startsWith(RESERVED_PREFIX);
 
 type Arrival = { readonly id: string; readonly startedNs: number };
+
+/** The request that is to be decided on. */
+type Arrived = {
+  readonly read: Result<ReadInquiry, Denial>;
+  /** Where it is another proxy's. */
+  readonly verification?: Verification | undefined;
+};
+
+function readArrived(
+  { site: { surroundings }, now }: Gate,
+  request: Request,
+  connection: Connection,
+  id: string,
+): Arrived {
+  const nowMs = now();
+  const read = readInquiry(request, connection, surroundings, id, nowMs);
+  if (!read.ok || !isReserved(read.value)) return { read };
+  const asked = { connection, surroundings, id, nowMs };
+  const verification = readVerification(request, read.value, asked);
+  return verification === undefined ? { read } : { read: verification.read, verification };
+}
 
 async function answer(
   gate: Gate,
@@ -69,11 +106,11 @@ async function answer(
   { id, startedNs }: Arrival,
 ): Promise<Response | undefined> {
   const accept = request.headers.get("accept");
-  const readNow = () => readInquiry(request, connection, gate.site.surroundings, id, gate.now());
-  let read = readNow();
+  let { read, verification } = readArrived(gate, request, connection, id);
+  const denied = (denial: Denial, brand?: BrandConfig) =>
+    answerDenial(forProxy(verification, denial), id, accept, brand);
   // Whoever asks how the gate is must be told above all while something is wrong with it.
-  const own =
-    read.ok && isReserved(read.value) ? await answerReserved(gate, read.value, request) : undefined;
+  const own = await answerOwn(gate, { read, verification }, request);
   if (own?.ok) return own.value;
 
   const { limiter, audit } = gate.ledger;
@@ -81,41 +118,48 @@ async function answer(
   // before anything is decided that could not be recorded.
   const room = audit.room(request, ROOM_LIMIT_MS);
   if (room !== undefined) {
-    if (!(await room)) return answerDenial(OVERLOADED, id, accept);
+    if (!(await room)) return denied(OVERLOADED);
     // Seconds later: what counts are the time and the configuration of the decision.
-    read = readNow();
+    ({ read, verification } = readArrived(gate, request, connection, id));
   }
   const { site } = gate;
   if (!read.ok) {
     recordMalformed(gate, startedNs, { id, request, connection, denial: read.error });
-    return answerDenial(read.error, id, accept);
+    return denied(read.error);
   }
   const { inquiry, ambiguousPath } = read.value;
   const { brand } = site.config;
   if (own !== undefined) {
     recordDecision(gate, startedNs, { inquiry, result: own });
-    return answerDenial(own.error, id, accept, brand);
+    return denied(own.error, brand);
   }
 
   const { address } = site.config.limits;
   const shut = limitAddress(limiter, address, inquiry);
   if (shut !== undefined) {
     recordDecision(gate, startedNs, { inquiry, result: err(shut) });
-    return answerDenial(shut, id, accept, brand);
+    return denied(shut, brand);
   }
 
-  const decision = await decide(site, inquiry, ambiguousPath);
+  const decided = await decide(site, inquiry, ambiguousPath);
+  const isServed = verification !== undefined || decided.route?.config.upstreams.length !== 0;
+  const decision = isServed ? decided : NOWHERE;
   const { route, token, result } = decision;
   if (!result.ok) noteFailure(limiter, address, inquiry, result.error);
+  const readOk = read.value;
   const passed =
     result.ok && route !== undefined
-      ? await passLimited(gate, site, decision, route, result.value, {
-          request,
-          read: read.value,
-          server,
-          watch:
-            token && ((end) => gate.streams.watch({ site, route, token, read: read.value }, end)),
-        })
+      ? await passLimited(gate, decision, route, inquiry, result.value, async () =>
+          verification !== undefined
+            ? ok(answerApproved(site, inquiry, result.value))
+            : pass(gate, site, route, result.value, {
+                request,
+                read: readOk,
+                server,
+                watch:
+                  token && ((end) => gate.streams.watch({ site, route, token, read: readOk }, end)),
+              }),
+        )
       : err(result.ok ? INTERNAL_FAULT : result.error);
   // In force before the denial is answered.
   applyRevocations(gate, inquiry, decision);
@@ -126,8 +170,25 @@ async function answer(
   }
   const { denial, redirect } = leadToSignIn(site, inquiry, decision, passed.error);
   recordDecision(gate, startedNs, { inquiry, decision, result: err(denial) });
-  redirect?.headers.set("X-Request-Id", id);
-  return redirect ?? answerDenial(denial, id, accept, brand);
+  if (redirect === undefined) return denied(denial, brand);
+  redirect.headers.set("X-Request-Id", id);
+  if (verification === undefined) return redirect;
+  const signIn = redirect.headers.get("Location") ?? "";
+  const elsewhere = signInElsewhere(createOrigins(site.config), inquiry, signIn);
+  const answer = verification.denied === "status" ? denied(denial, brand) : redirect;
+  const name = verification.denied === "status" ? "X-Claimgate-Login" : "Location";
+  answer.headers.set(name, elsewhere);
+  return answer;
+}
+
+/** The gate's own addresses are its own, whoever asks for them. */
+async function answerOwn(
+  gate: Gate,
+  { read, verification }: Arrived,
+  request: Request,
+): Promise<Result<Response, Denial> | undefined> {
+  if (!read.ok || !isReserved(read.value)) return undefined;
+  return verification === undefined ? answerReserved(gate, read.value, request) : err(NOT_FOUND);
 }
 
 type Passage = {
@@ -138,16 +199,15 @@ type Passage = {
   readonly watch: Watch | undefined;
 };
 
-/** Sends an approved request on its way, as often as its owner may. */
+/** Lets an approved request go on, as often as its owner may. */
 async function passLimited(
   gate: Gate,
-  site: Site,
   { token }: Decision,
   route: Route,
+  inquiry: Inquiry,
   approval: Approval,
-  passage: Passage,
+  go: () => Promise<Result<Response | undefined, Denial>>,
 ): Promise<Result<Response | undefined, Denial>> {
-  const { inquiry } = passage.read;
   const { rateLimits } = approval;
   const asking = limitSubject(gate.ledger.limiter, {
     route: route.config,
@@ -157,7 +217,7 @@ async function passLimited(
   });
   const limited = asking instanceof Promise ? await asking : asking;
   if (!limited.ok) return limited;
-  const passed = await pass(gate, site, route, approval, passage);
+  const passed = await go();
   const standing = limited.value;
   if (standing !== undefined && passed.ok && passed.value !== undefined) {
     // An application's own word on its limits is left alone.

@@ -110,6 +110,20 @@ function checkHeaderSize(headers: Headers): Denial | undefined {
   return { status: 431, code: "too_large", reason: "headers_too_large" };
 }
 
+/** Whether it comes from one of `trustedProxies`. */
+export function isTrustedPeer(
+  { address }: Connection,
+  { isTrusted }: Pick<Surroundings, "isTrusted">,
+): boolean {
+  const peer = peerOf(address);
+  return peer !== undefined && isTrusted(peer);
+}
+
+/** Who resets the connection at once has no address any more. */
+function peerOf(address: string | null): string | undefined {
+  return address === null ? "unix" : canonicalAddress(withoutZone(address));
+}
+
 type Caller = Pick<Inquiry, "scheme"> & { readonly ip: string; readonly forwardedFor: string };
 
 function readCaller(
@@ -117,9 +131,7 @@ function readCaller(
   connection: Connection,
   { isTrusted }: Surroundings,
 ): Result<Caller, Denial> {
-  const peer =
-    connection.address === null ? "unix" : canonicalAddress(withoutZone(connection.address));
-  // Who resets the connection at once has no address any more: in no range that is denied.
+  const peer = peerOf(connection.address);
   if (peer === undefined) return err(malformed("peer_gone"));
   if (!isTrusted(peer)) {
     if (connection.trustedOnly) return err(malformed("peer_not_trusted"));

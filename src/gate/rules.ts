@@ -51,9 +51,14 @@ export function makeRules(assembly: Assembly, dependencies: RuleDependencies): R
     revocations,
     historyOf,
     sessions,
+    claimedHeaders: distinctNames(claimedNames),
     table: buildRouteTable(routes),
     surroundings: { isTrusted: trustOf(config), placeOf },
   };
+}
+
+function distinctNames(names: readonly string[]): string[] {
+  return [...new Set(names.map((name) => name.toLowerCase()))];
 }
 
 function identityNames(config: Config): string[] {

@@ -32,6 +32,8 @@ export type Rules = {
   readonly surroundings: Surroundings;
   readonly table: RouteTable<Route>;
   readonly routes: readonly Route[];
+  /** By which any route or policy tells an application something; never taken from a client. */
+  readonly claimedHeaders: readonly string[];
   readonly revocations: Pick<Revocations, "check" | "state">;
   /** A token's past; without it every token is one that was never seen. */
   readonly historyOf?: ((token: Token) => Promise<History>) | undefined;
