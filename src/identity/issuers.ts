@@ -5,6 +5,7 @@
  */
 import type { IssuerConfig } from "../config/resolved.ts";
 import { type DecryptionKey, readDecryptionKey } from "./decryption.ts";
+import { type Introspection, openIntrospection } from "./introspection.ts";
 import { type KeyDependencies, type KeySource, openKeySource } from "./keys.ts";
 
 export type Issuer = {
@@ -12,6 +13,8 @@ export type Issuer = {
   readonly keys: KeySource;
   /** There exactly where the configuration has a `decryptionKey`. */
   readonly decryption?: DecryptionKey;
+  /** There exactly where the configuration has an `introspection`. */
+  readonly introspection?: Introspection;
   /** Ends the fetching; keys at hand stay usable until they age. */
   close(): void;
 };
@@ -26,5 +29,15 @@ export function openIssuer(config: IssuerConfig, dependencies: KeyDependencies):
   const decryption =
     config.decryptionKey === undefined ? undefined : readDecryptionKey(config.decryptionKey);
   const keys = openKeySource(config, dependencies);
-  return { config, keys, ...(decryption && { decryption }), close: () => keys.close() };
+  const { introspection: asked } = config;
+  const introspection =
+    asked &&
+    openIntrospection({ ...config, introspection: asked }, { ...dependencies, keys, decryption });
+  return {
+    config,
+    keys,
+    ...(decryption && { decryption }),
+    ...(introspection && { introspection }),
+    close: () => keys.close(),
+  };
 }

@@ -39,6 +39,11 @@ const DETAILS = {
   content_type_refused: "cty of the encryption is not JWT",
   decryption_failed: "no decryptionKey opens the token",
   nesting_encrypted: "the encrypted content is not a signed token",
+  // Opaque tokens, which the issuer is asked about (RFC 7662)
+  token_inactive: "the issuer says that it is not active",
+  token_kind_refused: "active, but no bearer token, or one made to get others with",
+  introspection_unavailable: "the issuer's introspection endpoint is of no use",
+  introspection_busy: "too many tokens that are not known are being asked about",
   // Claims
   audience_refused: "aud is missing, or neither a string nor a list of strings",
   audience_mismatch: "none of the issuer's audiences is in aud",
@@ -58,6 +63,8 @@ export type RefusalReason = keyof typeof DETAILS;
 /** What the client may tell apart. */
 const CODES: Partial<Record<RefusalReason, Refusal["code"]>> = {
   keys_unavailable: "keys_unavailable",
+  introspection_unavailable: "keys_unavailable",
+  introspection_busy: "keys_unavailable",
   token_expired: "token_expired",
 };
 
@@ -67,6 +74,9 @@ const CODES: Partial<Record<RefusalReason, Refusal["code"]>> = {
  */
 const PASSING: ReadonlySet<string> = new Set<RefusalReason>([
   "keys_unavailable",
+  "token_inactive",
+  "introspection_unavailable",
+  "introspection_busy",
   "key_unknown",
   "key_unfit",
   "key_ambiguous",

@@ -1,6 +1,6 @@
 /**
  * From a credential to a token. Reads top to bottom: known before? → read → issuer → header →
- * key → signature → claims → times. Nothing of a token is believed before its signature is
+ * key → signature → claims → times; an opaque one is asked about instead. Nothing of a token is believed before its signature is
  * good, but for the `iss` and `kid` that choose among what the owner configured.
  *
  * @module
@@ -12,6 +12,7 @@ import { checkSignature } from "./check-signature.ts";
 import { type CompactToken, LONGEST_TOKEN, readCompact } from "./compact.ts";
 import { checkEncryptedHeader, type DecryptionKey, decrypt } from "./decryption.ts";
 import { checkHeader } from "./header-rules.ts";
+import { createOpaqueVerifier, isOpaque } from "./introspection-verifier.ts";
 import type { Issuer } from "./issuers.ts";
 import { isLasting, refuse } from "./refusal.ts";
 import { signingKeyOf } from "./signing-key.ts";
@@ -56,9 +57,11 @@ export function createVerifier(
 ): Verifier {
   const cache = createTokenCache(limits);
   const shared = new Map<string, Promise<Examined>>();
+  const opaque = createOpaqueVerifier(issuers);
 
   function verify(credential: string, nowMs: number): ReturnType<Verifier["verify"]> {
     if (credential.length > LONGEST_TOKEN) return TOO_LONG;
+    if (opaque !== undefined && isOpaque(credential)) return opaque.verify(credential, nowMs);
     const known = cache.verified(credential);
     if (known !== undefined && known.issuer.keys.current() === known.keySet) {
       return judge(known, known.issuer.config, nowMs);

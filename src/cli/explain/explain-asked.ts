@@ -3,10 +3,11 @@
  *
  * @module
  */
-import type { CredentialPlace, RouteConfig } from "../../config/resolved.ts";
+import type { CredentialPlace, IssuerConfig, RouteConfig } from "../../config/resolved.ts";
 import type { Decision } from "../../gate/decide.ts";
 import { extractCredential } from "../../gate/extract.ts";
 import type { Rules } from "../../gate/site.ts";
+import { isOpaque } from "../../identity/introspection-verifier.ts";
 import type { Issuer } from "../../identity/issuers.ts";
 import { own } from "../../identity/strict-json.ts";
 import type { Denial, Inquiry } from "../../types.ts";
@@ -75,7 +76,10 @@ export function explainAsked(asked: Asked, circumstances: Circumstances): Explan
   });
 
   function checksOfToken(): readonly Check[] {
-    const kind = made !== undefined ? "claims" : (content?.kind ?? "signed");
+    const isAskedAbout =
+      found?.text !== undefined && isOpaque(found.text) && asksIssuers(route, config.issuers);
+    const ofText = isAskedAbout ? "opaque" : (content?.kind ?? "signed");
+    const kind = made !== undefined ? "claims" : ofText;
     const { reason = "", detail = "" } = denial ?? {};
     const refusal = stage === "token" ? { refusal: { reason, detail } } : {};
     return tokenChecks({ kind, issuer: issuer?.name, ...refusal });
@@ -109,6 +113,12 @@ export function explainAsked(asked: Asked, circumstances: Circumstances): Explan
           }),
     notes: [...keyNotes(opened), ...obligationNotes(decision, denial)],
   };
+}
+
+function asksIssuers(route: RouteConfig | undefined, issuers: readonly IssuerConfig[]): boolean {
+  return issuers.some(
+    ({ name, introspection }) => introspection !== undefined && route?.issuers.includes(name),
+  );
 }
 
 type Found = { readonly place: CredentialPlace; readonly text: string | undefined };

@@ -11,6 +11,7 @@ import type { Check } from "./explanation.ts";
 const PASSED = {
   form: "three segments of base64url; header and payload are JSON objects",
   encryption: "opened with the issuer's decryptionKey",
+  introspection: "the issuer says that it is an active bearer token",
   issuer: "iss is an issuer that this route trusts",
   "header members": "none that would choose its own key",
   algorithm: "one that the issuer may use",
@@ -49,6 +50,10 @@ const FAILED_AT = {
   encryption_algorithm_refused: "encryption",
   content_type_refused: "encryption",
   decryption_failed: "encryption",
+  token_inactive: "introspection",
+  token_kind_refused: "introspection",
+  introspection_unavailable: "introspection",
+  introspection_busy: "introspection",
   nesting_encrypted: "encryption",
   issuer_refused: "issuer",
   issuer_unknown: "issuer",
@@ -86,7 +91,8 @@ const OF_THE_BYTES: ReadonlySet<CheckName> = new Set([
   "signature",
 ]);
 
-export type TokenKind = "signed" | "encrypted" | "claims";
+/** `opaque`: its issuer was asked about it. */
+export type TokenKind = "signed" | "encrypted" | "opaque" | "claims";
 
 export type TokenFacts = {
   readonly kind: TokenKind;
@@ -123,9 +129,12 @@ function failedCheck(reason: string): CheckName | undefined {
 }
 
 function namesFor(kind: TokenKind, failedAt: CheckName | undefined): readonly CheckName[] {
-  if (kind === "claims") return ORDER.filter((name) => !OF_THE_BYTES.has(name));
-  if (kind === "encrypted") return ORDER;
-  const plain = ORDER.filter((name) => name !== "encryption");
+  const ofWords = ORDER.filter((name) => !OF_THE_BYTES.has(name));
+  if (kind === "opaque" || failedAt === "introspection") return ofWords;
+  if (kind === "claims") return ofWords.filter((name) => name !== "introspection");
+  const ofJwt = ORDER.filter((name) => name !== "introspection");
+  if (kind === "encrypted") return ofJwt;
+  const plain = ofJwt.filter((name) => name !== "encryption");
   if (failedAt !== "encryption") return plain;
   // Of a token that is not encrypted, the issuer tells whether it should be.
   return ["form", "issuer", "encryption"];
