@@ -17,7 +17,7 @@ export function chooserPage(choices: readonly Choice[], brand: BrandConfig | und
   return pageResponse({ status: 200, title: "Sign in", body, brand });
 }
 
-/** @param isSafeOnly Whether all that the button leads to is https. */
+/** @param formAction Where the button may lead, sources of CSP's `form-action`. */
 export function signOutPage(brand: BrandConfig | undefined, formAction: string): Response {
   const body = html`<p>You will be signed out of what this gate protects.</p>
 <form method="post" action="/.claimgate/logout"><button class="main" type="submit">Sign out</button></form>`;
