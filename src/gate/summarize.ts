@@ -6,10 +6,10 @@
  *
  * @module
  */
+import type { Audit } from "../audit/record.ts";
 import { charge, type Level, refill, standing } from "../limits/bucket.ts";
 import type { Bucket } from "../store/store.ts";
 import type { DenialCode } from "../types.ts";
-import type { Ledger } from "./ledger.ts";
 
 export type Summary = {
   /** @returns Whether this refusal is to be recorded; if not, it is counted here. */
@@ -19,7 +19,7 @@ export type Summary = {
 };
 
 type Dependencies = {
-  readonly audit: Pick<Ledger["audit"], "record">;
+  readonly audit: Pick<Audit, "record">;
   readonly now: () => number;
   /** A clock that nobody sets, in milliseconds. */
   readonly uptimeMs?: () => number;
