@@ -176,6 +176,13 @@ const KINDS: readonly Sample[] = [
   { ...GOOD, credential: "forged" },
   { ...GOOD, times: { ...GOOD.times, iat: -600, exp: -300 } },
   { ...GOOD, claims: { ...GOOD.claims, realm: { roles: ["guest"] } } },
+  {
+    ...GOOD,
+    claims: { ...GOOD.claims, realm: { roles: ["guest"] } },
+    request: { ...GOOD.request, client: "10.1.2.3" },
+  },
+  { ...GOOD, claims: { ...GOOD.claims, realm: { roles: ["guest"] }, scope: "orders" } },
+  { ...GOOD, claims: { ...GOOD.claims, realm: { roles: ["banned"] }, scope: "orders" } },
   { ...GOOD, claims: { ...GOOD.claims, sub: "a\nb" } },
   { ...GOOD, request: { ...GOOD.request, host: "a.partner.dev" } },
   { ...GOOD, request: { ...GOOD.request, path: "/nowhere" } },
