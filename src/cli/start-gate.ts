@@ -10,6 +10,7 @@ import { loadConfig } from "../config/load.ts";
 import type { Config, ListenAddress } from "../config/resolved.ts";
 import { type Finding, GateError } from "../errors.ts";
 import { type Assembly, assemble, stateFolderOf } from "../gate/assemble.ts";
+import { openGateAssertions } from "../gate/assert.ts";
 import { openLedger } from "../gate/ledger.ts";
 import { openGateLogin } from "../gate/open-login.ts";
 import { openSite, retireSite } from "../gate/open-site.ts";
@@ -72,6 +73,7 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
   const gate: Gate = {
     ledger,
     login,
+    assertions: openGateAssertions({ store: ledger.store, config: () => config, log, now }),
     streams: openStreams({ site: () => gate.site, ledger, log, now }),
     site: await openSite(assembly.value, undefined, siteParts),
     decisions: ledger.decisions,
@@ -174,6 +176,7 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     await Promise.all(all.map((listener) => listener.cut()));
     await admin.close();
     gate.streams.stop();
+    gate.assertions.close();
     gate.decisions.close();
     retireSite(gate.site, undefined);
     await ledger.close();

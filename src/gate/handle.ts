@@ -15,6 +15,7 @@ import { asksForTunnel, openTunnel, type TunnelData } from "../proxy/tunnel.ts";
 import type { Watch } from "../proxy/watch.ts";
 import { err, ok, type Result } from "../result.ts";
 import type { Denial, Inquiry } from "../types.ts";
+import { withAssertion } from "./assert.ts";
 import { type Approval, type Decision, decide } from "./decide.ts";
 import { answerDenial, setRateLimit } from "./denial.ts";
 import {
@@ -149,10 +150,10 @@ async function answer(
   const readOk = read.value;
   const passed =
     result.ok && route !== undefined
-      ? await passLimited(gate, decision, route, inquiry, result.value, async () =>
+      ? await passLimited(gate, decision, route, inquiry, result.value, async (approval) =>
           verification !== undefined
-            ? ok(answerApproved(site, inquiry, result.value))
-            : pass(gate, site, route, result.value, {
+            ? ok(answerApproved(site, inquiry, approval))
+            : pass(gate, site, route, approval, {
                 request,
                 read: readOk,
                 server,
@@ -206,8 +207,11 @@ async function passLimited(
   route: Route,
   inquiry: Inquiry,
   approval: Approval,
-  go: () => Promise<Result<Response | undefined, Denial>>,
+  go: (approval: Approval) => Promise<Result<Response | undefined, Denial>>,
 ): Promise<Result<Response | undefined, Denial>> {
+  const asserting = withAssertion(gate, route, inquiry, token, approval);
+  const asserted = asserting instanceof Promise ? await asserting : asserting;
+  if (!asserted.ok) return asserted;
   const { rateLimits } = approval;
   const asking = limitSubject(gate.ledger.limiter, {
     route: route.config,
@@ -217,7 +221,7 @@ async function passLimited(
   });
   const limited = asking instanceof Promise ? await asking : asking;
   if (!limited.ok) return limited;
-  const passed = await go();
+  const passed = await go(asserted.value);
   const standing = limited.value;
   if (standing !== undefined && passed.ok && passed.value !== undefined) {
     // An application's own word on its limits is left alone.

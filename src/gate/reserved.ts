@@ -8,6 +8,7 @@ import { GateError } from "../errors.ts";
 import type { LoginAnswer } from "../login/context.ts";
 import { err, ok, type Result } from "../result.ts";
 import type { Denial } from "../types.ts";
+import { answerKeys } from "./assert.ts";
 import type { ReadInquiry } from "./inquire.ts";
 import type { Gate } from "./site.ts";
 
@@ -32,10 +33,12 @@ export async function answerReserved(
   if (signing !== undefined) return named(inquiry.id, await signing.catch(storeUnavailable));
 
   const answer = READERS[name];
-  if (answer === undefined) return err({ status: 404, code: "route_not_found" });
+  if (answer === undefined && name !== "jwks.json")
+    return err({ status: 404, code: "route_not_found" });
   if (inquiry.method !== "GET" && inquiry.method !== "HEAD") {
     return err({ status: 405, code: "method_not_allowed", allow: ["GET", "HEAD"] });
   }
+  if (answer === undefined) return named(inquiry.id, await answerKeys(gate));
   const { status, body } = answer(gate);
   const headers = { "Cache-Control": "no-store", "X-Request-Id": inquiry.id };
   return ok(Response.json(body, { status, headers }));

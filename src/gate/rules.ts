@@ -28,6 +28,7 @@ export function makeRules(assembly: Assembly, dependencies: RuleDependencies): R
   const { revocations, historyOf, sessions, placeOf, verifierOf } = dependencies;
   const claimedNames = [
     ...identityNames(config),
+    ...assertionNames(config),
     ...policyHeaders,
     ...expectedHeaderNames(policies),
     ...[...programs.values()].flatMap(({ headerNames }) => headerNames),
@@ -63,6 +64,10 @@ function distinctNames(names: readonly string[]): string[] {
 
 function identityNames(config: Config): string[] {
   return config.routes.flatMap((route) => Object.keys(route.identityHeaders));
+}
+
+function assertionNames({ routes }: Config): string[] {
+  return routes.flatMap(({ assertion }) => (assertion === undefined ? [] : [assertion.header]));
 }
 
 /**

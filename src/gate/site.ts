@@ -7,6 +7,7 @@
 import type { EntryPlan } from "../audit/entry.ts";
 import type { Feed } from "../audit/feed.ts";
 import type { Config, RouteConfig } from "../config/resolved.ts";
+import type { Assertions } from "../identity/assertion.ts";
 import type { Issuer } from "../identity/issuers.ts";
 import type { Verifier } from "../identity/verify.ts";
 import type { Revocations } from "../ledger/revocations.ts";
@@ -73,6 +74,8 @@ export type Gate = {
   lastReload?: { readonly inForce: boolean; readonly atMs: number };
   readonly ledger: Ledger;
   readonly login: Login;
+  /** What upstreams are told of users in the gate's own name. */
+  readonly assertions: Assertions;
   /** What is open at the moment. */
   readonly streams: LiveStreams;
   /** What is decided, for those who watch. */

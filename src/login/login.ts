@@ -135,7 +135,7 @@ const METHODS: Readonly<Record<string, readonly string[]>> = Object.assign(Objec
 });
 
 /** The keys of the secrets in force; made by itself beside an SQLite store where there are none. */
-function createRingKeeper(config: () => Config): () => Promise<KeyRing> {
+export function createRingKeeper(config: () => Config): () => Promise<KeyRing> {
   let made: { readonly of: string; readonly ring: Promise<KeyRing> } | undefined;
 
   async function make({ session, store }: Config): Promise<KeyRing> {

@@ -9,7 +9,7 @@ import { createHmac, hkdfSync } from "node:crypto";
 import { CompactEncrypt, compactDecrypt } from "jose";
 
 /** What is sealed for one purpose cannot be opened for another. */
-export type Purpose = "attempt" | "hand-over" | "session";
+export type Purpose = "attempt" | "hand-over" | "session" | "assertion";
 
 export type KeyRing = {
   /** @param content JSON is made of it. */
@@ -20,7 +20,7 @@ export type KeyRing = {
   publicId(secret: string): string;
 };
 
-const PURPOSES: readonly Purpose[] = ["attempt", "hand-over", "session"];
+const PURPOSES: readonly Purpose[] = ["attempt", "hand-over", "session", "assertion"];
 const KEY_BYTES = 32;
 const ID_CHARACTERS = 22;
 /** The store's values are at most this long, cookies and addresses much shorter. */

@@ -52,6 +52,7 @@ export function stageOf({ code, reason = "", policy }: Refused): Stage {
       return "revocation";
     case "store_unavailable":
       if (reason === "session_unread") return "credential";
+      if (reason === "assertion_unavailable") return "identity";
       return reason === "revocations_stale" ? "revocation" : "request";
     case "policy_denied":
       return policy === undefined && reason === "identity_unfit" ? "identity" : "policies";
