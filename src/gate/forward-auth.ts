@@ -60,11 +60,15 @@ export function readVerification(
     const original = { method, scheme, authority, target: rest };
     return { read: readOriginal(request.headers, original, asked), denied: "answer" };
   }
-  const original = readForwarded(request.headers);
-  if (!original.ok) return { read: original, denied: "answer" };
   const denied = new URLSearchParams(rest).get("denied") === "status" ? "status" : "answer";
-  return { read: readOriginal(request.headers, original.value, asked), denied };
+  const original = readForwarded(request.headers);
+  if (original.ok) return { read: readOriginal(request.headers, original.value, asked), denied };
+  const isProxysFault = PROXYS_FAULTS.includes(original.error.reason ?? "");
+  return { read: original, denied: isProxysFault ? "answer" : denied };
 }
+
+/** Of how it is set up, not of the request that it asks about. */
+const PROXYS_FAULTS: readonly string[] = ["forwarded_missing", "forwarded_twice"];
 
 /** Two ways to say it. Both at once: one is the proxy's word and one the client's. */
 function readForwarded(headers: Headers): Result<Original, Denial> {
