@@ -7,6 +7,7 @@
 import type { IssuerConfig } from "../config/resolved.ts";
 import { GateError } from "../errors.ts";
 import { LONGEST_TOKEN } from "../identity/compact.ts";
+import { isOpaque } from "../identity/introspection-verifier.ts";
 import { digestToken } from "../identity/token-digest.ts";
 import { LONGEST_VALUE, logoutValue, type Target } from "../ledger/revocation.ts";
 import { isTokenHash, type TokenHash } from "../ledger/token-hash.ts";
@@ -75,7 +76,7 @@ export function targetOf(
   if (session !== undefined) return { kind: "session", id: session };
   if (token !== undefined) {
     if (named.issuer !== undefined) issuerNamed(named.issuer, issuers);
-    return tokenTarget(token, tokenHash, word);
+    return tokenTarget(token, issuers, tokenHash, word);
   }
   const issuer = chooseIssuer(named.issuer, issuers, word);
   if (jti !== undefined) return { kind: "jti", issuer, id: jti };
@@ -137,15 +138,23 @@ export async function unseenNote(
   return `no ${target.kind} with the id ${id} has been seen here: see that it is the right one (claimgate tokens lists them)`;
 }
 
+/** RFC 6750 §2.1: what may stand after `Bearer`. */
+const OPAQUE = /^[A-Za-z0-9\-._~+/]+=*$/;
+const COMPACT = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){2,4}$/;
+
 /** Neither the signature nor the time is looked at: what cannot be verified can be revoked. */
 function tokenTarget(
   written: string,
+  issuers: readonly IssuerConfig[],
   tokenHash: Pick<TokenHash, "ofDigest">,
   word: (name: keyof Named) => string,
 ): Target {
   const text = written.trim().replace(/^Bearer +/i, "");
   if (isTokenHash(text)) return { kind: "token", hash: text };
-  if (text.length > LONGEST_TOKEN || !/^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){2,4}$/.test(text)) {
+  // An opaque token is any text; that it is one is known only where such tokens pass at all.
+  const takesOpaque = issuers.some(({ introspection }) => introspection !== undefined);
+  const form = takesOpaque && isOpaque(text) ? OPAQUE : COMPACT;
+  if (text.length > LONGEST_TOKEN || !form.test(text)) {
     const message = "takes a whole token (parts joined by dots), or the id that the audit shows";
     throw usage(`${word("token")} ${message}`);
   }

@@ -34,6 +34,7 @@ function checkSignIn(
   { store, routes }: { readonly store: StoreConfig; readonly routes: readonly RouteConfig[] },
   { report, source }: Reading,
 ): void {
+  checkAssertions({ store, routes }, { report, source });
   const route = routes.find(({ login }) => login !== undefined);
   if (route === undefined) return;
   const at = [...route.path, "login"];
@@ -52,6 +53,21 @@ function checkSignIn(
       fix: "add session: { secret: file:PATH }, for example of openssl rand -base64 32",
     });
   }
+}
+
+/** Keys that gates share lie in the store, and not open to whoever can read it. */
+function checkAssertions(
+  { store, routes }: { readonly store: StoreConfig; readonly routes: readonly RouteConfig[] },
+  { report, source }: Pick<Reading, "report" | "source">,
+): void {
+  const route = routes.find(({ assertion }) => assertion !== undefined);
+  if (route === undefined || store.kind !== "redis" || source.has(["session", "secret"])) return;
+  report.at([...route.path, "assertion"], {
+    code: "session_secret_missing",
+    message:
+      "assertion with a Redis store needs session.secret: it protects the keys that gates share",
+    fix: "add session: { secret: file:PATH }, for example of openssl rand -base64 32",
+  });
 }
 
 async function readSecrets(

@@ -59,6 +59,16 @@ describe("session", () => {
     expect(await placesOf(`${redis}session: { secret: one }\n${LOGIN}`)).toEqual([]);
     expect(await placesOf(redis + OPEN)).toEqual([]);
   });
+
+  test("gates that share the keys of assertions in Redis share a secret", async () => {
+    const route =
+      "{ upstream: echo, issuers: [a], anyAuthenticated: true, assertion: { header: X-A, audience: a } }";
+    const asserting = `issuers: [{ name: a, issuer: "https://a.example", audiences: [a] }]\nroutes: [${route}]\n`;
+    const redis = "store: redis://127.0.0.1\n";
+    expect(await placesOf(redis + asserting)).toEqual(["3:77 session_secret_missing"]);
+    expect(await placesOf(`${redis}session: { secret: one }\n${asserting}`)).toEqual([]);
+    expect(await placesOf(asserting)).toEqual([]);
+  });
 });
 
 describe("pages", () => {

@@ -14,6 +14,8 @@ import { tempFolder } from "../support/temp-folder.ts";
 /** How the access tokens for one audience are made. */
 export type Resource = {
   readonly alg: "RS256" | "ES256";
+  /** A random text that only the provider understands; a JWT where absent. */
+  readonly format?: "opaque";
   readonly lifetimeSeconds?: number;
   /** Public key of the receiver; the tokens are then JWE around a JWS. */
   readonly encrypt?: { readonly alg: string; readonly enc: string; readonly jwk: JWK };
@@ -42,9 +44,13 @@ export type ProviderProcess = AsyncDisposable & {
   readonly issuer: string;
   /** An access token by client_credentials, scope `read`, subject `machine`. */
   readonly token: (audience: string) => Promise<string>;
+  /** Takes a token back (RFC 7009). */
+  readonly revoke: (token: string) => Promise<void>;
 };
 
 const CLIENT = { id: "machine", secret: "for-this-test-only" };
+/** The one who may ask about tokens. */
+export const RESOURCE_SERVER = { id: "gate:1", secret: "with:colon & more%" };
 const START_LIMIT_MS = 15_000;
 
 /** @throws Error when it does not start. */
@@ -74,8 +80,18 @@ export async function startProvider(settings: ProviderSettings): Promise<Provide
   return {
     issuer,
     token: (audience) => requestToken(issuer, audience),
+    revoke: (token) => revokeToken(issuer, token),
     [Symbol.asyncDispose]: end,
   };
+}
+
+async function revokeToken(issuer: string, token: string): Promise<void> {
+  const answer = await fetch(`${issuer}/token/revocation`, {
+    method: "POST",
+    headers: { Authorization: `Basic ${btoa(`${CLIENT.id}:${CLIENT.secret}`)}` },
+    body: new URLSearchParams({ token }),
+  });
+  if (answer.status !== 200) throw new Error(`Cannot revoke a token: ${answer.status}`);
 }
 
 async function requestToken(issuer: string, audience: string): Promise<string> {
@@ -107,6 +123,13 @@ function configuration({ keys, resources, signIn }: ProviderSettings): object {
         redirect_uris: [],
         response_types: [],
       },
+      {
+        client_id: RESOURCE_SERVER.id,
+        client_secret: RESOURCE_SERVER.secret,
+        grant_types: [],
+        redirect_uris: [],
+        response_types: [],
+      },
     ],
     jwks: { keys },
     scopes: ["read", "openid", "offline_access"],
@@ -114,18 +137,21 @@ function configuration({ keys, resources, signIn }: ProviderSettings): object {
       devInteractions: { enabled: signIn !== undefined },
       backchannelLogout: { enabled: signIn !== undefined },
       clientCredentials: { enabled: true },
+      introspection: { enabled: true },
+      jwtIntrospection: { enabled: true },
+      revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
         useGrantedResource: () => true,
         getResourceServerInfo(_context: unknown, audience: string) {
           const resource = resources[audience];
           if (resource === undefined) throw new Error(`No such resource: ${audience}`);
-          const { alg, lifetimeSeconds = 600, encrypt } = resource;
+          const { alg, format, lifetimeSeconds = 600, encrypt } = resource;
+          const common = { scope: "read", audience, accessTokenTTL: lifetimeSeconds };
+          if (format === "opaque") return { ...common, accessTokenFormat: format };
           return {
-            scope: "read",
-            audience,
+            ...common,
             accessTokenFormat: "jwt",
-            accessTokenTTL: lifetimeSeconds,
             jwt: { sign: { alg }, ...(encrypt && { encrypt: receiver(encrypt) }) },
           };
         },
