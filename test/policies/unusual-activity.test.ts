@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Options } from "../../policies/_unusual-options.ts";
 import { apart, distanceKm, familyOf, networkOf } from "../../policies/_unusual-places.ts";
 import { evaluate } from "../../src/policy/evaluate.ts";
-import type { History } from "../../src/types.ts";
+import type { Client, History } from "../../src/types.ts";
 import { compiled, loaded, question, ref } from "../policy/policy-folder.ts";
 
 const VIENNA = { latitude: 48.21, longitude: 16.37 };
@@ -69,8 +69,9 @@ describe("networkOf()", () => {
 const set = await loaded("/nowhere/policies");
 
 /** What the policy answers to `question()` (192.0.2.1, firefox on linux) with such a past. */
-async function answer(past: Partial<History>, options?: unknown) {
-  const asked = question();
+async function answer(past: Partial<History>, options?: unknown, client?: Client) {
+  const one = question();
+  const asked = { ...one, inquiry: { ...one.inquiry, client: client ?? one.inquiry.client } };
   const { nowMs } = asked.inquiry;
   const history: History = {
     firstMs: nowMs - 3_600_000,
@@ -125,6 +126,34 @@ describe("unusual-activity", () => {
     expect(observed.unusual).toEqual(["signed_out", "many_denials"]);
     const off = await answer(seen, { atMost: "off" });
     expect([off.verdict.kind, off.unusual]).toEqual(["allow", undefined]);
+  });
+
+  test("neither notes nor counts what is off", async () => {
+    const off = { denials: { action: "off" }, threshold: 1 };
+    expect(await answer({ deniedInRow: 20 }, off)).toMatchObject({ verdict: { kind: "allow" } });
+    expect((await answer({ deniedInRow: 20 }, off)).unusual).toBeUndefined();
+  });
+
+  test("travel counts for less on phones", async () => {
+    const asked = question();
+    const past = { country: "AU", location: SYDNEY };
+    const weightOn = async (mobile: boolean) => {
+      const client = {
+        ...asked.inquiry.client,
+        country: "AT",
+        location: VIENNA,
+        device: { ...asked.inquiry.client.device, mobile },
+      };
+      const trace = { firstMs: 0, lastMs: asked.inquiry.nowMs - 60_000, requests: 1 };
+      const { detail } = await answer(
+        { addresses: [{ name: "203.0.113.9", ...trace, ...past }] },
+        { threshold: 1, travel: { action: "deny" } },
+        client,
+      );
+      return detail;
+    };
+    expect(await weightOn(false)).toBe("impossible_travel: 60 of 1");
+    expect(await weightOn(true)).toBe("impossible_travel: 48 of 1");
   });
 
   test("a past of as many addresses and devices as are kept is looked at", async () => {
