@@ -16,20 +16,24 @@ import { GateError } from "../errors.ts";
 import { openStore } from "../store/open.ts";
 import type { Anchor, ChainedRecord, Store } from "../store/store.ts";
 import { type AdminClient, throughGate } from "./admin-client.ts";
+import { summarize } from "./audit/summary.ts";
+import { summaryText } from "./audit/summary-text.ts";
 import { openTable } from "./audit/table.ts";
 import { findThroughGate, followThroughGate } from "./audit/through-gate.ts";
-import { type VerifyFlags, verifyAudit } from "./audit/verify-chains.ts";
-import { paintFor } from "./paint.ts";
+import { type VerifyFlags, verifyAudit, verifyStored } from "./audit/verify-chains.ts";
+import { paintFor, printableJson } from "./paint.ts";
 import { loadStoreConfig } from "./store-config.ts";
 
 type AuditFlags = RecordFilter & {
   readonly follow?: true;
+  readonly summary?: true;
   readonly limit?: string;
   readonly json?: true;
   readonly config: string;
 };
 
 const MOST_SHOWN = 1_000;
+const NOTHING_RECORDED = "nothing is recorded yet: the store appears when the gate first starts";
 /** What `--follow` begins with, as `tail -f` does. */
 const SHOWN_BEFORE = 10;
 
@@ -44,8 +48,9 @@ export function auditCommand(program: Command): void {
     .option("--denied", "refused")
     .option("--shadow", "that a policy under shadow would have refused")
     .option("--follow", "go on as records come, until Ctrl-C")
+    .option("--summary", "counts instead: who was refused and why, what was revoked; verifies, too")
     .option("--limit <count>", `at most so many, the newest (default ${MOST_SHOWN})`)
-    .option("--json", "print JSON lines")
+    .option("--json", "print JSON lines; of a summary, one object")
     .option("--config <file>", "configuration file", "claimgate.yaml")
     .action((flags: AuditFlags) => showAudit(flags));
   audit
@@ -63,6 +68,7 @@ async function showAudit(flags: AuditFlags): Promise<void> {
   const limit = readLimit(flags);
   checkTimes(flags);
   const config = await loadStoreConfig(flags.config);
+  if (flags.summary) return await showSummary(config, flags);
   const directly = () => showStored(config, flags, limit);
   if (limit > MOST) await directly();
   else
@@ -80,13 +86,33 @@ async function showThroughGate(
 }
 
 async function showStored(config: Config, flags: AuditFlags, limit: number): Promise<void> {
-  if (config.store.kind === "sqlite" && !existsSync(config.store.file) && !flags.follow) {
-    note("nothing is recorded yet: the store appears when the gate first starts");
+  if (!flags.follow && isUnrecorded(config)) {
+    note(NOTHING_RECORDED);
     return;
   }
   await withStore(config, async (store) => {
     if (flags.follow) await followStore(store, flags, limit, endOfFollowing());
     else tellFound(await findRecords(store, flags, limit, Date.now()), flags, limit);
+  });
+}
+
+function isUnrecorded({ store }: Config): boolean {
+  return store.kind === "sqlite" && !existsSync(store.file);
+}
+
+/** Of all records that match. Sets `process.exitCode`: 1 where a chain does not hold. */
+async function showSummary(config: Config, flags: AuditFlags): Promise<void> {
+  // Of a store that is gone, though there was one, this says so.
+  const chain = await verifyStored(config);
+  if (!chain.ok) process.exitCode = 1;
+  if (isUnrecorded(config)) {
+    note(NOTHING_RECORDED);
+    return;
+  }
+  await withStore(config, async (store) => {
+    const summary = await summarize(store, flags, Date.now());
+    if (flags.json) process.stdout.write(`${printableJson({ ...summary, chain })}\n`);
+    else process.stdout.write(summaryText(summary, chain, paintFor(process.stdout)));
   });
 }
 
@@ -224,7 +250,11 @@ function jsonLine(record: ChainedRecord): string {
   return `${JSON.stringify({ kind: "damaged", at, writer, seq })}\n`;
 }
 
-function readLimit({ limit, follow, since }: AuditFlags): number {
+function readLimit({ limit, follow, since, summary }: AuditFlags): number {
+  if (summary && (follow || limit !== undefined)) {
+    const other = follow ? "--follow" : "--limit";
+    throw new GateError("usage_wrong", `--summary counts all there is now: leave ${other} out`);
+  }
   if (limit === undefined) return follow && since === undefined ? SHOWN_BEFORE : MOST_SHOWN;
   const count = /^\d{1,9}$/u.test(limit) ? Number(limit) : 0;
   if (count > 0) return count;

@@ -9,7 +9,7 @@ import { type ChainProblem, type Verification, verifyChains } from "../../audit/
 import type { Config } from "../../config/resolved.ts";
 import { GateError } from "../../errors.ts";
 import { openStore } from "../../store/open.ts";
-import { counted, paintFor, printableJson, visible } from "../paint.ts";
+import { counted, type Paint, paintFor, printableJson, visible } from "../paint.ts";
 import { loadStoreConfig } from "../store-config.ts";
 
 export type VerifyFlags = { readonly config: string; readonly json?: true };
@@ -17,21 +17,25 @@ export type VerifyFlags = { readonly config: string; readonly json?: true };
 /** Sets `process.exitCode`: 1 where it does not hold. */
 export async function verifyAudit(flags: VerifyFlags): Promise<void> {
   const config = await loadStoreConfig(flags.config);
-  const verification = await verify(config);
+  const verification = await verifyStored(config);
   if (!verification.ok) process.exitCode = 1;
-  if (flags.json) {
-    process.stdout.write(`${printableJson(verification)}\n`);
-    return;
-  }
-  const { problems, records, writers, ok } = verification;
-  const paint = paintFor(process.stdout);
-  for (const problem of problems) process.stdout.write(`${paint(lineOf(problem), "red")}\n`);
-  const what = `${counted(records, "record")} in ${counted(writers, "chain")}`;
-  const verdict = ok ? "all hold" : counted(problems.length, "problem");
-  process.stdout.write(`${paint(`${what}: ${verdict}`, ok ? "green" : "red")}\n`);
+  if (flags.json) process.stdout.write(`${printableJson(verification)}\n`);
+  else process.stdout.write(verificationLines(verification, paintFor(process.stdout)));
 }
 
-async function verify(config: Config): Promise<Verification> {
+/** What does not hold, and the verdict. */
+export function verificationLines(
+  { problems, records, writers, ok }: Verification,
+  paint: Paint,
+): string {
+  const what = `${counted(records, "record")} in ${counted(writers, "chain")}`;
+  const verdict = ok ? "all hold" : counted(problems.length, "problem");
+  const lines = problems.map((problem) => paint(lineOf(problem), "red"));
+  return `${[...lines, paint(`${what}: ${verdict}`, ok ? "green" : "red")].join("\n")}\n`;
+}
+
+/** @throws GateError `store_damaged` for a store that is gone though its key is there. */
+export async function verifyStored(config: Config): Promise<Verification> {
   const key = await readAuditKey(auditKeyFolder(config));
   if (config.store.kind === "sqlite" && !existsSync(config.store.file)) {
     if (key === undefined) return { ok: true, records: 0, writers: 0, problems: [] };
