@@ -26,7 +26,7 @@ export type Token = {
   readonly digest?: string;
   /** Of a browser's session: its public id, never the cookie. Absent for a bearer token. */
   readonly session?: string;
-  /** Absent for one that was made up to try rules on. */
+  /** Absent for one that was made up to try rules on, and for an opaque one. */
   readonly signedBy?: SigningKey;
 };
 

@@ -89,6 +89,7 @@ describe("with assertions", () => {
     await folder.write(
       "claimgate.yaml",
       `listen: 127.0.0.1:${port}
+trustedProxies: [127.0.0.1]
 issuers: [{ name: dev, development: true }]
 routes:
 ${route("/orders/*", upstream.origin, assertion("orders"))}
@@ -178,6 +179,17 @@ ${route("/public/*", upstream.origin, "public: true")}
     socket.onerror = () => reject(new Error("no WebSocket"));
     expect((await check(await promise, "socket")).payload.sub).toBe("alice");
     socket.close();
+  });
+
+  test("another proxy that asks (forward-auth) is given it", async () => {
+    const answer = await ask("/.claimgate/verify", {
+      "X-Forwarded-Method": "GET",
+      "X-Forwarded-Proto": "http",
+      "X-Forwarded-Host": "app.example",
+      "X-Forwarded-Uri": "/orders/1",
+    });
+    expect(answer.status).toBe(200);
+    expect((await check(answer.headers.get(HEADER) ?? "", "orders")).payload.sub).toBe("alice");
   });
 
   test("the keys are public halves, for a while, under every host", async () => {

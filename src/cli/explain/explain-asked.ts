@@ -187,6 +187,12 @@ function obligationNotes(
   if (denial?.revoke !== undefined) {
     notes.push(`a gate would also revoke the ${denial.revoke}, as ${denial.policy} asks`);
   }
+  const assertion = decision?.result.ok ? decision.route?.config.assertion : undefined;
+  if (assertion !== undefined && decision?.token !== undefined) {
+    notes.push(
+      `the upstream also gets ${assertion.header}, which a gate signs: no keys are used here`,
+    );
+  }
   const asked = decision?.result.ok ? (decision.result.value.rateLimits ?? []) : [];
   if (decision?.route?.config.rateLimit !== undefined || asked.length > 0) {
     notes.push("rate limits apply, which a gate counts: nothing was counted here");
