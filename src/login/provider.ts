@@ -286,7 +286,7 @@ function opener(key: NonNullable<Issuer["decryption"]>): oauth.JweDecryptFunctio
 }
 
 /** Bounded in size and time, never redirected, and to this machine only for an issuer on it. */
-function boundedFetch(fetch: Fetch, issuer: string) {
+export function boundedFetch(fetch: Fetch, issuer: string) {
   return async (url: string, init: oauth.CustomFetchOptions<string, unknown>) => {
     const complaint = checkKeyUrl(url, issuer);
     if (complaint !== undefined) throw new GateError("keys_refused", `an endpoint is ${complaint}`);
