@@ -370,6 +370,18 @@ describe("claimgate test", () => {
     });
   });
 
+  test("what comes with the binary and holds is one line, in JSON it is whole", async () => {
+    const requires = "policies: [{ require-roles: { anyOf: [staff] } }]";
+    await using folder = await folderWith(two, {
+      "claimgate.yaml": CONFIG.replace("policies: [staff, asks]", requires),
+    });
+    const { out } = await testIn(folder, "require-roles");
+    expect(out.replaceAll(/\d+(\.\d)? (?!cases)/g, "# ")).toBe(
+      "policy require-roles\n  ✓ 9 cases that come with the binary  # ms\n\n# passed (# ms)\n",
+    );
+    expect((await jsonOf(folder, "require-roles")).cases).toHaveLength(9);
+  });
+
   test("a filter picks by policy, case, scenario or file", async () => {
     await using folder = await folderWith(two, { "b.scenarios.yaml": `scenarios:\n${two}` });
     const named = async (filter: string) =>

@@ -13,6 +13,8 @@ export type TestResult = {
   readonly name: string;
   /** Of a case: whose it is. */
   readonly policy?: string;
+  /** Of a case: set where its policy is one of those in the binary. */
+  readonly shipped?: true;
   /** Of a scenario: who would have answered. */
   readonly route?: string;
   /** Policies that had a say in it. */

@@ -132,7 +132,11 @@ async function runAll(
 ): Promise<readonly TestResult[]> {
   const tokens = openTokenVerifiers(assembly.config, { fetch: noNetwork, warn: () => {} });
   try {
-    const results = assembly.cases.map(caseResult);
+    const isShipped = (name: string) => assembly.policies.policies.get(name)?.shipped === true;
+    const results: TestResult[] = assembly.cases.map((one) => ({
+      ...caseResult(one),
+      ...(isShipped(one.policy) && { shipped: true }),
+    }));
     for (const one of scenarios) {
       if (coverage || isWanted(one, filter)) results.push(await runScenario(one, assembly, tokens));
     }
