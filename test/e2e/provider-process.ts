@@ -137,6 +137,7 @@ function configuration({ keys, resources, signIn }: ProviderSettings): object {
       devInteractions: { enabled: signIn !== undefined },
       backchannelLogout: { enabled: signIn !== undefined },
       clientCredentials: { enabled: true },
+      deviceFlow: { enabled: signIn !== undefined },
       introspection: { enabled: true },
       jwtIntrospection: { enabled: true },
       revocation: { enabled: true },

@@ -75,8 +75,11 @@ export async function readTokens(
   const { access_token: accessToken, refresh_token: refreshToken, expires_in: seconds } = answer;
   const within = membersOf(accessToken);
   const subject = claims?.sub ?? (typeof within.sub === "string" ? within.sub : undefined);
-  const expires = typeof within.exp === "number" ? within.exp * 1_000 : undefined;
-  const expiresMs = seconds === undefined ? expires : Date.now() + seconds * 1_000;
+  const ends = [
+    ...(seconds === undefined ? [] : [Date.now() + seconds * 1_000]),
+    ...(typeof within.exp === "number" ? [within.exp * 1_000] : []),
+  ];
+  const expiresMs = ends.length === 0 ? undefined : Math.min(...ends);
   return {
     accessToken,
     scopes: answer.scope?.split(" ") ?? [...asked],
