@@ -38,7 +38,7 @@ export function summaryText(summary: Summary, chain: Verification, paint: Paint)
         .map(({ subject, issuer, requests, codes }) => [subject, issuer, requests, often(codes)]),
     ),
     table(
-      [{ name: "without a token, from" }, number("refused"), { name: "with" }],
+      [{ name: "no valid token, from" }, number("refused"), { name: "with" }],
       addresses
         .slice(0, MOST_LISTED)
         .map(({ address, requests, codes }) => [address, requests, often(codes)]),
