@@ -65,7 +65,10 @@ export async function assemble(
       for (const name of names) policyHeaders.add(name);
     },
   });
-  findings.push(...cases.filter((one) => !one.ok).map((one) => caseFinding(one, config)));
+  // What fails where the types are wrong mostly fails for that.
+  const mistyped = new Set(typeFindings.map((finding) => finding.file));
+  const failed = cases.filter(({ ok, file }) => !ok && !mistyped.has(file));
+  findings.push(...failed.map((one) => caseFinding(one, config)));
   findings.push(...unusedPolicies(policies, used));
   findings.push(...countriesUnknown(config, policies, used, file));
   findings.push(...unpromisedClaims(config, programs, placeOf));
@@ -91,8 +94,16 @@ function caseFinding(result: CaseResult, config: Config): Finding {
     file,
     line,
     column: 1,
-    fix: "mend the policy or the case",
+    fix: caseFix(actual),
   };
+}
+
+function caseFix(actual: string): string {
+  if (actual.startsWith("fault (threw")) return "mend what threw, or expect a fault";
+  if (actual.startsWith("fault (timeout")) {
+    return "look for a loop that does not end, or for what takes longer than policyTimeout";
+  }
+  return "mend the policy or the case";
 }
 
 /** Shipped policies that nobody uses were tested when they were shipped. */

@@ -13,10 +13,11 @@ import { openCache } from "./cache.ts";
 import { historyOfCase } from "./case-history.ts";
 import type { Leaf, Program } from "./compose.ts";
 import type { Expectation, PolicyCase } from "./definition.ts";
+import { displayPath } from "./display-path.ts";
 import { evaluate } from "./evaluate.ts";
 import type { Question } from "./input.ts";
 import type { LoadedPolicy, PolicySet } from "./load.ts";
-import { placeOfText } from "./load-findings.ts";
+import { placeOfText, stackPlaces } from "./load-findings.ts";
 import { resolveOptions } from "./options.ts";
 import type { Verdict } from "./verdict.ts";
 
@@ -111,8 +112,16 @@ async function outcomeOf(
     case "challenge":
       return { kind: "challenge", text: "challenge" };
     case "fault":
-      return { kind: "fault", text: `fault (${verdict.code}: ${verdict.detail})` };
+      return { kind: "fault", text: faultText(verdict) };
   }
+}
+
+/** With the place of an error, which the policy's author has to mend. */
+function faultText({ code, detail, stack }: Extract<Verdict, { kind: "fault" }>): string {
+  const [place] = stackPlaces(stack);
+  if (place === undefined) return `fault (${code}: ${detail})`;
+  const { file, line, column } = place;
+  return `fault (${code} at ${displayPath(file)}:${line}:${column}: ${detail})`;
 }
 
 function programOf(policy: LoadedPolicy, options: unknown, set: PolicySet): Program {
@@ -146,6 +155,7 @@ function questionOf(one: Case): Question {
     token: tokenOf(one, nowMs),
     inquiry,
     route: "case",
+    isMadeUp: true,
     cache: openCache(),
     fetch: async (url, init) => {
       if (answer === undefined) throw new Error("a case has no network: give it a fetch");

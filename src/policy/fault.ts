@@ -56,15 +56,17 @@ function partsOf([name, value]: readonly [string, string]): string[] {
 }
 
 /** Every string or number that came with the request, and every secret, the longest first. */
-function valuesOf({ token, inquiry }: Question): string[] {
+function valuesOf({ token, inquiry, isMadeUp }: Question): string[] {
   const values = new Set<string>(secretsTold());
-  const waiting: unknown[] = [
-    token.claims,
-    token.subject,
-    inquiry.query,
-    ...[...inquiry.headers].flatMap(partsOf),
-  ];
-  for (const [, value] of new URLSearchParams(inquiry.query)) waiting.push(value);
+  const waiting: unknown[] = isMadeUp
+    ? []
+    : [
+        token.claims,
+        token.subject,
+        inquiry.query,
+        ...[...inquiry.headers].flatMap(partsOf),
+        ...new URLSearchParams(inquiry.query).values(),
+      ];
   while (waiting.length > 0 && values.size < REDACTED_LIMIT) {
     const next = waiting.pop();
     if (typeof next === "object" && next !== null) waiting.push(...Object.values(next));

@@ -33,6 +33,8 @@ export type Question = {
   readonly secret?: (name: string) => string;
   /** What `cached()` uses instead of the policy's own. */
   readonly cache?: Cache;
+  /** Set where token and request are made up by the policy's author, who may read them in errors. */
+  readonly isMadeUp?: true;
 };
 
 /** One policy's input. Cheap to make: ten of them are made for a request that ten policies judge. */

@@ -82,9 +82,10 @@ function thrownFinding(
   source: SourceFile,
   sources: readonly SourceFile[],
 ): Finding {
-  const what = error instanceof Error ? `${error.name}: ${error.message}` : "not an Error";
+  const what = error instanceof Error ? wordsOf(error) : "it threw what is no Error";
   const known = new Set(sources.map(({ file }) => file));
-  const place = stackPlaces(error).find(({ file }) => known.has(file));
+  const stack = error instanceof Error ? error.stack : undefined;
+  const place = stackPlaces(stack).find(({ file }) => known.has(file));
   return {
     severity: "error",
     code: "policy_threw",
@@ -96,9 +97,15 @@ function thrownFinding(
   };
 }
 
+/** Of an error of ours, which has no name of its own, the message alone. */
+function wordsOf({ name, message }: Error): string {
+  return name === "Error" ? message : `${name}: ${message}`;
+}
+
 /** The places that a stack names, innermost first. */
-export function stackPlaces(error: unknown): { file: string; line: number; column: number }[] {
-  const stack = error instanceof Error ? (error.stack ?? "") : "";
+export function stackPlaces(
+  stack: string | undefined = "",
+): { file: string; line: number; column: number }[] {
   return stack.split("\n").flatMap((frame) => {
     const [, file, line, column] = FRAME.exec(frame) ?? [];
     return file === undefined ? [] : [{ file, line: Number(line), column: Number(column) }];

@@ -103,10 +103,15 @@ function invalidMembers(errors: Iterable<ValueError>, options: unknown): Options
       code: "option_invalid",
       message: `${where}: ${wanted}`,
       path,
-      fix: typeof about === "string" ? lowerFirst(about) : "write what its options ask for",
+      fix: typeof about === "string" ? lowerFirst(about) : exampleOf(error.schema),
     });
   }
   return [...byPath.values()];
+}
+
+function exampleOf({ default: example }: TSchema): string {
+  if (example === undefined) return "write what its options ask for";
+  return `write something like its default: ${JSON.stringify(example)}`;
 }
 
 /** A JSON pointer (RFC 6901) as keys and indexes. */

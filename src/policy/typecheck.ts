@@ -11,6 +11,7 @@ import { type Finding, GateError } from "../errors.ts";
 import { discover, type SourceFile } from "./discover.ts";
 import { displayPath } from "./display-path.ts";
 import { readIfThere, writePrivately } from "./private-file.ts";
+import { typeHint } from "./type-hint.ts";
 import { compilerOptions, type TypesOnDisk, writeTypes } from "./types-on-disk.ts";
 
 const CHECK_LIMIT_MS = 30_000;
@@ -128,12 +129,12 @@ const ERROR = /^(.+?)\((\d+),(\d+)\): error (TS\d+): (.*)$/;
 function readFindings(output: string, cwd: string): Finding[] {
   return output.split("\n").flatMap((row): Finding[] => {
     const [, path, line, column, code, message] = ERROR.exec(row) ?? [];
-    if (path === undefined || message === undefined) return [];
+    if (path === undefined || code === undefined || message === undefined) return [];
     return [
       {
         severity: "error",
         code: "policy_type",
-        message: `${message.slice(0, MESSAGE_LIMIT)} (${code})`,
+        ...typeHint(code, message.slice(0, MESSAGE_LIMIT)),
         file: displayPath(resolve(cwd, path)),
         line: Number(line),
         column: Number(column),
