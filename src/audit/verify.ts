@@ -10,7 +10,7 @@
 import type { Anchor, ChainedRecord, Store } from "../store/store.ts";
 import { createMac, isWriterOf, type Mac } from "./chain.ts";
 import { isoTime, recordIndex } from "./entry.ts";
-import { readEntry } from "./scan.ts";
+import { newestFirst, readEntry } from "./scan.ts";
 
 export type ChainProblem = {
   readonly writer: string;
@@ -53,7 +53,8 @@ export async function verifyChains(
         ? unknownKey(anchor)
         : await walk(store, anchor, createMac(key));
     records += walked.records;
-    problems.push(...walked.problems.slice(0, MOST_PROBLEMS - problems.length));
+    const found = [...(await leftBehind(store, anchor)), ...walked.problems];
+    problems.push(...found.slice(0, MOST_PROBLEMS - problems.length));
   }
   problems.push(...(await unanchored(store)).slice(0, MOST_PROBLEMS - problems.length));
   return { ok: problems.length === 0, records, writers: anchors.length, problems };
@@ -116,20 +117,41 @@ async function sweptMeanwhile(
   return anchors.find((anchor) => anchor.writer === writer && anchor.sweptSeq > sweptSeq);
 }
 
-/** Looks at the newest records only: all others are reached through their anchors. */
+/**
+ * A sweep moves the anchor and removes what it passes, all at once: what lies before it was put
+ * there, or the anchor was moved to hide that it was changed.
+ */
+async function leftBehind(
+  store: ReadableStore,
+  { writer, sweptSeq }: Anchor,
+): Promise<readonly ChainProblem[]> {
+  if (sweptSeq === 0) return [];
+  const found = (await store.chain(writer, 0, PAGE)).filter(({ seq }) => seq <= sweptSeq);
+  const [first, last] = [found[0], found.at(-1)];
+  if (first === undefined || last === undefined) return [];
+  return [{ writer, kind: "unanchored", firstSeq: first.seq, lastSeq: last.seq }];
+}
+
+type Range = { firstSeq: number; lastSeq: number };
+
+/** Looks at all records: those of a writer without an anchor are reached in no other way. */
 async function unanchored(store: ReadableStore): Promise<readonly ChainProblem[]> {
-  const newest = await store.find({ limit: PAGE });
-  const known = new Set((await store.anchors()).map(({ writer }) => writer));
-  const seqs = new Map<string, number[]>();
-  for (const { writer, seq } of newest) {
-    if (!known.has(writer)) seqs.set(writer, [...(seqs.get(writer) ?? []), seq]);
+  const before = new Set((await store.anchors()).map(({ writer }) => writer));
+  const ranges = new Map<string, Range>();
+  for await (const { writer, seq } of newestFirst(store, {})) {
+    const range = before.has(writer) ? undefined : ranges.get(writer);
+    if (range !== undefined) {
+      range.firstSeq = Math.min(range.firstSeq, seq);
+      range.lastSeq = Math.max(range.lastSeq, seq);
+    } else if (!before.has(writer) && ranges.size < MOST_PROBLEMS) {
+      ranges.set(writer, { firstSeq: seq, lastSeq: seq });
+    }
   }
-  return [...seqs].map(([writer, found]) => ({
-    writer,
-    kind: "unanchored",
-    firstSeq: Math.min(...found),
-    lastSeq: Math.max(...found),
-  }));
+  // A gate that has started meanwhile is no forger.
+  const after = new Set((await store.anchors()).map(({ writer }) => writer));
+  return [...ranges]
+    .filter(([writer]) => !after.has(writer))
+    .map(([writer, range]) => ({ writer, kind: "unanchored", ...range }));
 }
 
 function missing(

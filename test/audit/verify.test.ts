@@ -220,3 +220,43 @@ describe("verifyChains()", () => {
     expect(await problemsOf(store)).toEqual([{ kind: "unanchored", firstSeq: 1, lastSeq: 6 }]);
   });
 });
+
+describe("records that no chain leads to", () => {
+  /** Made without the key, by who may write to the store. */
+  const forged = (seq: number, writer: string): ChainedRecord => ({
+    ...openChain(new Uint8Array(32)).link(forwardEntry(1)),
+    writer,
+    seq,
+  });
+
+  test("are found however old they say to be", async () => {
+    const store = memoryStore();
+    store.records.push(forged(1, "nobody"), forged(2, "nobody"));
+    const chain = openChain(KEY);
+    const many = Array.from({ length: 1_500 }, (_, number) => chain.link(actEntry(number + 10)));
+    await store.append(many);
+    const { ok, problems } = await verifyChains(store, KEY);
+    expect(ok).toBe(false);
+    expect(problems).toEqual([{ writer: "nobody", kind: "unanchored", firstSeq: 1, lastSeq: 2 }]);
+  });
+
+  test("are found behind an anchor that says all of its writer was swept", async () => {
+    const { store } = await filledStore();
+    store.records.unshift(forged(3, "nobody"));
+    const anchor = { writer: "nobody", sweptSeq: 3, sweptMac: "", lastSeq: 3, lastMac: "" };
+    const real = store.anchors;
+    const withForged = { ...store, anchors: async () => [...(await real()), anchor] };
+    const { problems } = await verifyChains(withForged, KEY);
+    expect(problems).toEqual([{ writer: "nobody", kind: "unanchored", firstSeq: 3, lastSeq: 3 }]);
+  });
+
+  test("are found where an anchor was moved over a changed one", async () => {
+    const { store } = await filledStore();
+    tamper(store, 2, (record) => ({ ...record, body: record.body.replace("alice", "mallory") }));
+    const sweptMac = store.records[1]?.mac ?? "";
+    const anchors = async () =>
+      (await store.anchors()).map((anchor) => ({ ...anchor, sweptSeq: 2, sweptMac }));
+    const { problems } = await verifyChains({ ...store, anchors }, KEY);
+    expect(problems).toMatchObject([{ kind: "unanchored", firstSeq: 1, lastSeq: 2 }]);
+  });
+});
