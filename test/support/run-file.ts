@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { type Report, readReport } from "./report.ts";
 
 /** The longest a whole file may take; single tests have Bun's own limit. */
-const FILE_LIMIT_MS = 240_000;
+const FILE_LIMIT_MS = 420_000;
 
 export type FileResult = Report & { readonly output: string };
 
