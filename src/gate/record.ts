@@ -54,9 +54,7 @@ export function recordDecision(gate: Gate, startedNs: number, ending: Ending): v
     ms,
   });
   // A public route's visitors are let in by its owner; who is refused elsewhere is a stranger.
-  if (denial !== undefined && token === undefined && !gate.ledger.summary.admits(denial.code)) {
-    return;
-  }
+  if (denial !== undefined && token === undefined && !isAdmitted(gate, inquiry, denial)) return;
   const program = decision?.route?.program;
   const parts = {
     inquiry,
@@ -70,6 +68,11 @@ export function recordDecision(gate: Gate, startedNs: number, ending: Ending): v
   gate.ledger.audit.record(
     decisionEntry(entryPlan, denial === undefined ? { ...parts, status } : { ...parts, denial }),
   );
+}
+
+function isAdmitted({ ledger, site }: Gate, { path, query }: Inquiry, { code }: Denial): boolean {
+  const kept = site.entryPlan.query.length === 0 ? 0 : query.length;
+  return ledger.summary.admits(code, path.length + kept);
 }
 
 /** Whether a token passed is the gate's word: what the upstream fails at is not its owner's. */
@@ -132,7 +135,7 @@ export function recordMalformed(gate: Gate, startedNs: number, malformed: Malfor
     ms,
   });
   gate.metrics.decided(undefined, denial.code, denial.status, ms);
-  if (!gate.ledger.summary.admits(denial.code)) return;
+  if (!gate.ledger.summary.admits(denial.code, 0)) return;
   const nowMs = gate.now();
   const inquiry = { id, method, scheme, host: "", path: "", query: "", nowMs, client: { ip } };
   const parts = { inquiry, policies: [], ms, denial };

@@ -1,8 +1,9 @@
 /**
  * Keeps strangers from filling the disk with records of their own refusals: whoever shows no
  * verified token costs the gate next to nothing, and may come as often as he likes. The first
- * 50,000 refusals, and a million a day after that, are recorded one by one; of those beyond, the
- * audit has their number and their codes, once a minute.
+ * 50,000 refusals, and a million a day after that, are recorded one by one, where one with a long
+ * path counts as several; of those beyond, the audit has their number and their codes, once a
+ * minute.
  *
  * @module
  */
@@ -12,8 +13,11 @@ import type { Bucket } from "../store/store.ts";
 import type { DenialCode } from "../types.ts";
 
 export type Summary = {
-  /** @returns Whether this refusal is to be recorded; if not, it is counted here. */
-  admits(code: DenialCode): boolean;
+  /**
+   * @param characters Of what the stranger has made as long as he likes: it counts by the kilobyte.
+   * @returns Whether this refusal is to be recorded; if not, it is counted here.
+   */
+  admits(code: DenialCode, characters: number): boolean;
   /** Records what was counted since. */
   close(): void;
 };
@@ -32,6 +36,9 @@ const BURST = 50_000;
 /** A million in a day. */
 const BUCKET: Bucket = { limit: BURST, perMs: DAY_MS / 20 };
 const SUMMARY_MS = 60_000;
+const CHARACTERS_OF_ONE = 1_024;
+/** The last that is admitted may be long: what follows waits for it. */
+const OVERDRAFT = 2;
 
 export function openSummary(dependencies: Dependencies): Summary {
   const { audit, now, uptimeMs = () => performance.now(), bucket = BUCKET } = dependencies;
@@ -56,10 +63,12 @@ export function openSummary(dependencies: Dependencies): Summary {
   }
 
   return {
-    admits(code) {
+    admits(code, characters) {
       refill(level, bucket, uptimeMs());
       if (standing(level.debt, bucket).allowed) {
-        charge(level, bucket, 1);
+        for (let left = characters; left >= 0; left -= CHARACTERS_OF_ONE) {
+          charge(level, bucket, OVERDRAFT);
+        }
         return true;
       }
       counts.set(code, (counts.get(code) ?? 0) + 1);

@@ -19,10 +19,10 @@ function open() {
 describe("refusals without a verified token", () => {
   test("are recorded one by one at first, then as they refill", () => {
     const { summary, clock } = open();
-    const first = Array.from({ length: 5 }, () => summary.admits("token_missing"));
+    const first = Array.from({ length: 5 }, () => summary.admits("token_missing", 20));
     expect(first).toEqual([true, true, true, false, false]);
     clock.ms = 1_000;
-    expect([summary.admits("token_missing"), summary.admits("token_missing")]).toEqual([
+    expect([summary.admits("token_missing", 20), summary.admits("token_missing", 20)]).toEqual([
       true,
       false,
     ]);
@@ -30,8 +30,8 @@ describe("refusals without a verified token", () => {
 
   test("beyond that are counted by code, and the count is recorded", () => {
     const { summary, records } = open();
-    for (let count = 0; count < 5; count += 1) summary.admits("token_missing");
-    summary.admits("token_invalid");
+    for (let count = 0; count < 5; count += 1) summary.admits("token_missing", 20);
+    summary.admits("token_invalid", 20);
     summary.close();
     expect(records).toEqual([
       {
@@ -45,9 +45,19 @@ describe("refusals without a verified token", () => {
     ]);
   });
 
+  test("count by the kilobyte: long paths fill the disk no sooner than short ones", () => {
+    const { summary, clock } = open();
+    expect(summary.admits("route_not_found", 8_000)).toBe(true);
+    clock.ms = 1_000;
+    expect(summary.admits("route_not_found", 20)).toBe(false);
+    clock.ms = 4_000; // the long one took eight, and no more is owed than there can be
+    expect(summary.admits("route_not_found", 1_023)).toBe(true);
+    expect(summary.admits("route_not_found", 20)).toBe(false);
+  });
+
   test("that were all recorded need no summary", () => {
     const { summary, records } = open();
-    summary.admits("token_missing");
+    summary.admits("token_missing", 20);
     summary.close();
     expect(records).toEqual([]);
   });
