@@ -65,9 +65,7 @@ function lackingLines({ lacking }: Tally): readonly string[] {
 function groupText(title: string, group: Group, paint: Paint): string {
   if (group.count === 0) return "";
   const by = (name: string, counter: Counter) => `  by ${name.padEnd(8)} ${rankedText(counter)}\n`;
-  const examples = group.examples
-    .slice(0, MOST_EXAMPLES)
-    .map((change) => exampleText(change, paint));
+  const examples = chosen(group.examples).map((change) => exampleText(change, paint));
   return [
     `\n${paint(title, "bold")}\n`,
     by("route", group.byRoute),
@@ -76,6 +74,14 @@ function groupText(title: string, group: Group, paint: Paint): string {
     "  for example\n",
     ...examples,
   ].join("");
+}
+
+/** Of everybody and every route one before a second of the same; as they were, the latest first. */
+function chosen(examples: readonly Change[]): readonly Change[] {
+  const kindOf = ({ subject, route }: Change) => JSON.stringify([subject, route]);
+  const firsts = [...Map.groupBy(examples, kindOf).values()].flatMap(([first]) => first ?? []);
+  const picked = new Set([...new Set([...firsts, ...examples])].slice(0, MOST_EXAMPLES));
+  return examples.filter((one) => picked.has(one));
 }
 
 function exampleText(change: Change, paint: Paint): string {
