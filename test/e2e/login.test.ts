@@ -182,8 +182,12 @@ describeWith("curl", "claimgate login, whoami and curl", () => {
       }
       expect(upstream.seen.at(-1)?.headers.get("x-user")).toBe("alice");
 
+      const used = await Bun.file(join(desk.logins, name)).json();
+      expect(used.refreshToken).not.toBe(first.refreshToken);
+      // A token that was spent twice would have ended the whole login at the provider.
+      await desk.run("whoami");
       const kept = await Bun.file(join(desk.logins, name)).json();
-      expect(kept.refreshToken).not.toBe(first.refreshToken);
+      expect(kept.refreshToken).not.toBe(used.refreshToken);
       const out = await desk.run("login", "--logout");
       expect([out.exitCode, out.err]).toEqual([0, `Signed out of ${provider.issuer}.\n`]);
       expect(await readdir(desk.logins)).toEqual([]);
@@ -269,6 +273,34 @@ describeWith("curl", "claimgate login, whoami and curl", () => {
     expect(upstream.seen.at(-1)).toMatchObject({ method: "PUT", target: "/a?b=c", body: "body" });
     expect(upstream.seen.at(-1)?.headers.get("x-case")).toBe("7");
     expect((await desk.run("curl", "-sSf", `${origin}/a`, "-o", "/no/where")).exitCode).toBe(23);
+  });
+
+  test("the development provider signs in, too", async () => {
+    await using desk = await openDesk();
+    const idp = Bun.spawn([await compiledExecutable(), "idp", "--port", "0", "--json"], {
+      cwd: folder.path,
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "ignore",
+      timeout: TEST_LIMIT_MS,
+    });
+    try {
+      const { value } = await idp.stdout.getReader().read();
+      const { issuer } = JSON.parse(new TextDecoder().decode(value));
+      const login = await desk.login("--issuer", issuer, "--for", "https://api.test");
+      const browser = openBrowser();
+      const page = await browser.go(await login.says(/^ {2}(http:\S+)$/m));
+      const [, id = ""] = /name="sign_in" value="([^"]+)"/.exec(page.text) ?? [];
+      const body = new URLSearchParams({ sign_in: id, choice: "sign_in", subject: "dora" });
+      const last = lastOf(await browser.follow(`${issuer}/authorize`, { method: "POST", body }));
+      expect([last.status, new URL(last.url).pathname]).toEqual([200, "/callback"]);
+      expect(await login.ended()).toMatchObject({ exitCode: 0 });
+      const who = JSON.parse((await desk.run("whoami", "--json")).out);
+      expect(who).toMatchObject({ issuer, subject: "dora", origins: ["https://api.test"] });
+    } finally {
+      idp.kill("SIGKILL");
+      await idp.exited;
+    }
   });
 
   test("another page's answer to our port is nothing, and a refusal ends it", async () => {

@@ -216,6 +216,17 @@ describe("what a proxy says", () => {
     }
   });
 
+  test("by the path, method, Host and query are those of the question", async () => {
+    const head = (method: string) =>
+      `${method} ${VERIFY}/site/a?denied=status&b=%2F HTTP/1.1\r\nHost: app.localhost\r\nAuthorization: Bearer ${staff}\r\nContent-Length: 0\r\n\r\n`;
+    const { headers } = await rawRequest(gate.port, head("PATCH"));
+    expect(headers["x-seen"]).toBe(
+      "PATCH http://app.localhost/site/a?denied=status&b=%2F 127.0.0.1",
+    );
+    const other = head("GET").replace("app.localhost", "other.localhost");
+    expect((await rawRequest(gate.port, other)).status).toBe(404);
+  });
+
   test("policies see the original request, from the client behind the proxy", async () => {
     const { headers, status } = await ask(VERIFY, [
       ...forwarded("/site/a?b=c", "PUT"),
@@ -225,6 +236,17 @@ describe("what a proxy says", () => {
       200,
       "PUT http://app.localhost/site/a?b=c 192.0.2.7",
     ]);
+  });
+
+  test("the scheme is that of the original address, whatever its client has sent", async () => {
+    const { headers } = await ask(VERIFY, [
+      ["X-Original-URL", "https://app.localhost/site/a"],
+      ["X-Original-Method", "GET"],
+      ["X-Forwarded-Proto", "http"],
+      ["X-Forwarded-Host", "other.localhost"],
+      ...bearer(staff),
+    ]);
+    expect(headers["x-seen"]).toBe("GET https://app.localhost/site/a 127.0.0.1");
   });
 
   test.each(["X-Forwarded-Method", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Uri"])(
