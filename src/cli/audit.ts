@@ -21,6 +21,8 @@ import { summaryText } from "./audit/summary-text.ts";
 import { openTable } from "./audit/table.ts";
 import { findThroughGate, followThroughGate } from "./audit/through-gate.ts";
 import { type VerifyFlags, verifyAudit, verifyStored } from "./audit/verify-chains.ts";
+import { note } from "./note.ts";
+import { CONFIG_OPTION, MOST_LISTED, readLimit } from "./options.ts";
 import { paintFor, printableJson } from "./paint.ts";
 import { loadStoreConfig } from "./store-config.ts";
 
@@ -32,7 +34,6 @@ type AuditFlags = RecordFilter & {
   readonly config: string;
 };
 
-const MOST_SHOWN = 1_000;
 const NOTHING_RECORDED = "nothing is recorded yet: the store appears when the gate first starts";
 /** What `--follow` begins with, as `tail -f` does. */
 const SHOWN_BEFORE = 10;
@@ -49,15 +50,15 @@ export function auditCommand(program: Command): void {
     .option("--shadow", "that a policy under shadow would have refused")
     .option("--follow", "go on as records come, until Ctrl-C")
     .option("--summary", "counts instead: who was refused and why, what was revoked; verifies, too")
-    .option("--limit <count>", `at most so many, the newest (default ${MOST_SHOWN})`)
+    .option("--limit <count>", `at most so many, the newest (default ${MOST_LISTED})`)
     .option("--json", "print JSON lines; of a summary, one object")
-    .option("--config <file>", "configuration file", "claimgate.yaml")
+    .option(...CONFIG_OPTION)
     .action((flags: AuditFlags) => showAudit(flags));
   audit
     .command("verify")
     .description("Say whether a record was changed or removed; exit 1 if one was")
     .option("--json", "print the findings as JSON")
-    .option("--config <file>", "configuration file", "claimgate.yaml")
+    .option(...CONFIG_OPTION)
     // Options that both know are taken by the command above, wherever they stand.
     .action((_: VerifyFlags, verify: Command) =>
       verifyAudit(verify.optsWithGlobals<VerifyFlags>()),
@@ -65,7 +66,7 @@ export function auditCommand(program: Command): void {
 }
 
 async function showAudit(flags: AuditFlags): Promise<void> {
-  const limit = readLimit(flags);
+  const limit = limitOf(flags);
   checkTimes(flags);
   const config = await loadStoreConfig(flags.config);
   if (flags.summary) return await showSummary(config, flags);
@@ -250,18 +251,10 @@ function jsonLine(record: ChainedRecord): string {
   return `${JSON.stringify({ kind: "damaged", at, writer, seq })}\n`;
 }
 
-function readLimit({ limit, follow, since, summary }: AuditFlags): number {
+function limitOf({ limit, follow, since, summary }: AuditFlags): number {
   if (summary && (follow || limit !== undefined)) {
     const other = follow ? "--follow" : "--limit";
     throw new GateError("usage_wrong", `--summary counts all there is now: leave ${other} out`);
   }
-  if (limit === undefined) return follow && since === undefined ? SHOWN_BEFORE : MOST_SHOWN;
-  const count = /^\d{1,9}$/u.test(limit) ? Number(limit) : 0;
-  if (count > 0) return count;
-  throw new GateError("usage_wrong", "--limit takes a whole number from 1 on");
-}
-
-/** On stderr: records alone are on stdout. */
-function note(message: string): void {
-  process.stderr.write(`claimgate: ${message}\n`);
+  return readLimit(limit, follow && since === undefined ? SHOWN_BEFORE : MOST_LISTED);
 }

@@ -11,6 +11,7 @@ import { type Finding, GateError } from "../errors.ts";
 import { type Assembly, assemble, stateFolderOf } from "../gate/assemble.ts";
 import type { PolicySet } from "../policy/load.ts";
 import { policiesOf, refreshSchema } from "./editor-schema.ts";
+import { CONFIG_OPTION } from "./options.ts";
 import { counted, paintFor } from "./paint.ts";
 import { reportFindings } from "./report-findings.ts";
 import { type Follow, rerunOnChange } from "./rerun.ts";
@@ -31,7 +32,7 @@ export function checkCommand(program: Command): void {
   program
     .command("check")
     .description("Say whether the configuration and its policies hold")
-    .option("--config <file>", "configuration file", "claimgate.yaml")
+    .option(...CONFIG_OPTION)
     .option("--json", "print the findings as JSON")
     .option("--watch", "check again at every change, until Ctrl-C")
     .action(async (flags: CheckFlags) => {

@@ -11,6 +11,8 @@ import { type Explanation, explanationJson } from "./explain/explanation.ts";
 import { explainMadeUp, loadAssembly, type MadeUpFlags, readMadeUp } from "./explain/made-up.ts";
 import { explainRecorded } from "./explain/recorded.ts";
 import { explanationTree } from "./explain/tree.ts";
+import { note } from "./note.ts";
+import { CONFIG_OPTION, collect } from "./options.ts";
 import { paintFor, printableJson } from "./paint.ts";
 
 type ExplainFlags = MadeUpFlags & { readonly json?: true; readonly config: string };
@@ -41,7 +43,7 @@ export function explainCommand(program: Command): void {
     .option("--claims <json>", "instead of a token: what one would say, with nothing signed")
     .option("--issuer <name>", "whose token --claims stands for, where the route trusts several")
     .option("--json", "print it as JSON")
-    .option("--config <file>", "configuration file", "claimgate.yaml")
+    .option(...CONFIG_OPTION)
     .addHelpText(
       "after",
       `
@@ -85,7 +87,7 @@ async function explainFlags(flags: ExplainFlags): Promise<Explanation> {
   const wanted = readMadeUp({ ...flags, ...(bare !== undefined && { token: bare }) }, Date.now());
   const assembly = await loadAssembly(config);
   try {
-    return await explainMadeUp(wanted, assembly, config, warn);
+    return await explainMadeUp(wanted, assembly, config, note);
   } finally {
     assembly.policies.dispose();
   }
@@ -102,14 +104,6 @@ async function readStdin(): Promise<string> {
   }
   if (text.trim() === "") throw usage("--token - found nothing on stdin");
   return text;
-}
-
-function warn(message: string): void {
-  process.stderr.write(`claimgate: ${message}\n`);
-}
-
-function collect(value: string, earlier: readonly string[] = []): readonly string[] {
-  return [...earlier, value];
 }
 
 function usage(message: string): GateError {

@@ -8,6 +8,7 @@ import type { Command } from "commander";
 import { GateError } from "../errors.ts";
 import { rotateDevelopmentKeys } from "../identity/development-keys.ts";
 import { startIdp } from "../idp/server.ts";
+import { collect, USUAL_CONFIG } from "./options.ts";
 
 type IdpFlags = {
   readonly host: string;
@@ -27,11 +28,7 @@ export function idpCommand(program: Command): void {
     .option("--host <host>", "127.0.0.1, ::1 or localhost", "127.0.0.1")
     .option("--audience <audience>", "whom access tokens are for unless the client asks", "dev")
     .option("--client <id[:secret]>", "know this client only; may be given several times", collect)
-    .option(
-      "--config <file>",
-      "keys are in .claimgate/ beside it; it need not exist",
-      "./claimgate.yaml",
-    )
+    .option("--config <file>", "keys are in .claimgate/ beside it; it need not exist", USUAL_CONFIG)
     .option("--rotate", "make a new signing key and end; a running provider uses it at once")
     .option("--json", "print the addresses as one line of JSON")
     .addHelpText(
@@ -118,8 +115,4 @@ function readClients(written: readonly string[]): ReadonlyMap<string, string> {
 
 function folderOf({ config }: IdpFlags): string {
   return join(dirname(resolve(config)), ".claimgate");
-}
-
-function collect(value: string, earlier: readonly string[] = []): readonly string[] {
-  return [...earlier, value];
 }

@@ -20,13 +20,12 @@ import {
   starterConfig,
 } from "./init/starter.ts";
 import { isThere } from "./is-there.ts";
+import { USUAL_CONFIG } from "./options.ts";
 import { type Paint, paintFor, visible } from "./paint.ts";
 import { programWord } from "./program-word.ts";
 import { writeNew } from "./write-new.ts";
 
 type InitFlags = { readonly issuer?: string; readonly audience?: string };
-
-const CONFIG = "claimgate.yaml";
 
 export function initCommand(program: Command): void {
   program
@@ -56,8 +55,8 @@ async function init(dir: string, flags: InitFlags): Promise<void> {
   const folder = resolve(dir);
   // Nothing for the working directory itself.
   const shown = folder === process.cwd() ? "" : displayPath(folder);
-  if (await isThere(join(folder, CONFIG))) {
-    const message = `${visible(join(shown, CONFIG))} exists already and is left as it is`;
+  if (await isThere(join(folder, USUAL_CONFIG))) {
+    const message = `${visible(join(shown, USUAL_CONFIG))} exists already and is left as it is`;
     throw new GateError("config_invalid", message);
   }
   const issuer = await starterIssuer(flags);
@@ -69,7 +68,7 @@ async function init(dir: string, flags: InitFlags): Promise<void> {
   process.stdout.write(`\n${paint("Next", "bold")}\n`);
   if (issuer.kind === "real" && issuer.audience === undefined) {
     process.stdout.write(
-      `  Fill in audiences in ${visible(join(shown, CONFIG))}: what the tokens meant for you have in aud\n`,
+      `  Fill in audiences in ${visible(join(shown, USUAL_CONFIG))}: what the tokens meant for you have in aud\n`,
     );
   }
   const program = programWord();
@@ -108,7 +107,7 @@ async function writeStart(folder: string, issuer: StarterIssuer): Promise<readon
   await writeSchema(state, await policiesIn(policies));
   const about = issuer.kind === "development" ? "issuer dev" : `issuer ${issuer.issuer}`;
   const config = await create(
-    CONFIG,
+    USUAL_CONFIG,
     `${visible(about)}, a guarded route, a public one`,
     starterConfig(issuer),
   );

@@ -19,6 +19,7 @@ import {
 } from "./login/kept-logins.ts";
 import { signInByBrowser, type Wish } from "./login/loopback.ts";
 import { openCliProvider, revoke } from "./login/provider.ts";
+import { collect, USUAL_CONFIG } from "./options.ts";
 import { visible } from "./paint.ts";
 import { programWord } from "./program-word.ts";
 
@@ -48,7 +49,7 @@ export function loginCommand(program: Command): void {
     .option("--device", "sign in on another device, by a code")
     .option("--no-browser", "print the address and open nothing")
     .option("--logout", "forget the token, and tell the provider where it wants to know")
-    .option("--config <file>", "where issuers have names; it need not exist", "./claimgate.yaml")
+    .option("--config <file>", "where issuers have names; it need not exist", USUAL_CONFIG)
     .addHelpText(
       "after",
       `
@@ -194,10 +195,6 @@ function tellCode(address: string, code: string): void {
 
 function say(text: string): void {
   process.stderr.write(`${text}\n`);
-}
-
-function collect(value: string, earlier: readonly string[] = []): readonly string[] {
-  return [...earlier, value];
 }
 
 function usage(message: string): GateError {

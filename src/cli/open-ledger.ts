@@ -10,6 +10,7 @@ import { type FaultCode, GateError } from "../errors.ts";
 import { openTokenHash, type TokenHash } from "../ledger/token-hash.ts";
 import { openStore } from "../store/open.ts";
 import type { Store } from "../store/store.ts";
+import { note } from "./note.ts";
 
 export type Ledger = {
   readonly config: Config;
@@ -55,7 +56,7 @@ export async function recordAct({ config, store }: Ledger, act: Act): Promise<vo
     key,
     now: Date.now,
     config: () => config.audit,
-    warn: (message) => process.stderr.write(`claimgate: ${message}\n`),
+    warn: note,
     onLoss: (message) => {
       lost = message;
     },

@@ -10,6 +10,7 @@ import type { Config } from "../config/resolved.ts";
 import { GateError } from "../errors.ts";
 import { loadPolicies } from "../policy/load.ts";
 import { isThere } from "./is-there.ts";
+import { USUAL_CONFIG } from "./options.ts";
 import { paintFor, printableJson } from "./paint.ts";
 import { listPolicies } from "./policies/list.ts";
 import { newPolicy } from "./policies/new.ts";
@@ -17,8 +18,7 @@ import { policiesTable } from "./policies/table.ts";
 
 type PoliciesFlags = { readonly config?: string; readonly json?: true };
 
-const USUAL_FILE = "claimgate.yaml";
-const CONFIG_HELP = `configuration file (default ./${USUAL_FILE}, if there)`;
+const CONFIG_HELP = `configuration file (default ./${USUAL_CONFIG}, if there)`;
 
 export function policiesCommand(program: Command): void {
   const policies = program
@@ -41,7 +41,7 @@ export function policiesCommand(program: Command): void {
 }
 
 async function list({ config: named, json }: PoliciesFlags): Promise<void> {
-  const file = named ?? USUAL_FILE;
+  const file = named ?? USUAL_CONFIG;
   const config = await configOf(named);
   const loaded = await loadPolicies(config?.policies ?? usualFolder(file));
   if (!loaded.ok) {
@@ -60,7 +60,7 @@ async function list({ config: named, json }: PoliciesFlags): Promise<void> {
  * @throws GateError `usage_wrong` when the one that was named is not there; `config_invalid`.
  */
 async function configOf(named: string | undefined): Promise<Config | undefined> {
-  const file = named ?? USUAL_FILE;
+  const file = named ?? USUAL_CONFIG;
   if (named === undefined && !(await isThere(file))) return undefined;
   const loaded = await loadConfig(file, process.env);
   if (loaded.ok) return loaded.value;
@@ -70,7 +70,7 @@ async function configOf(named: string | undefined): Promise<Config | undefined> 
 
 /** A new policy may be what the configuration lacks, so that need not hold. */
 async function foldersOf(named: string | undefined): Promise<{ policies: string; state: string }> {
-  const file = named ?? USUAL_FILE;
+  const file = named ?? USUAL_CONFIG;
   const state = join(dirname(resolve(file)), ".claimgate");
   if (named === undefined && !(await isThere(file))) return { policies: usualFolder(file), state };
   const loaded = await loadConfig(file, process.env);

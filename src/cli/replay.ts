@@ -18,6 +18,8 @@ import { openGeo } from "../gate/geo.ts";
 import { openReplay, type Replay } from "../gate/replay.ts";
 import { openStore } from "../store/open.ts";
 import type { RecordQuery, Store } from "../store/store.ts";
+import { note } from "./note.ts";
+import { MOST_LISTED, readLimit, USUAL_CONFIG } from "./options.ts";
 import { paintFor, printableJson } from "./paint.ts";
 import { openProgress } from "./replay/progress.ts";
 import { replayJson, replayText } from "./replay/report.ts";
@@ -34,9 +36,6 @@ type ReplayFlags = {
   readonly json?: true;
   readonly failOnChange?: true;
 };
-
-const USUAL_CONFIG = "claimgate.yaml";
-const MOST_LISTED = 1_000;
 
 export function replayCommand(program: Command): void {
   program
@@ -154,16 +153,4 @@ function tell(tally: Tally, { json, failOnChange }: ReplayFlags, most: number): 
   if (damaged > 0) note(`${damaged} records are damaged: claimgate audit verify tells more`);
   const isCut = [newlyDenied, newlyAllowed, unknown].some(({ count }) => count > most);
   if (json && isCut) note(`lists end after ${most}; --limit shows more`);
-}
-
-function readLimit(limit: string | undefined): number {
-  if (limit === undefined) return MOST_LISTED;
-  const count = /^\d{1,9}$/u.test(limit) ? Number(limit) : 0;
-  if (count > 0) return count;
-  throw new GateError("usage_wrong", "--limit takes a whole number from 1 on");
-}
-
-/** On stderr: the result alone is on stdout. */
-function note(message: string): void {
-  process.stderr.write(`claimgate: ${message}\n`);
 }

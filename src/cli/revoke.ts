@@ -11,7 +11,9 @@ import { RevocationMade } from "../admin/schemas.ts";
 import { GateError } from "../errors.ts";
 import { assertRoom, keyOfRevocation, revocationOf } from "../ledger/revocation.ts";
 import { throughGate } from "./admin-client.ts";
+import { note } from "./note.ts";
 import { type Ledger, recordAct, withLedger } from "./open-ledger.ts";
+import { CONFIG_OPTION } from "./options.ts";
 import { visible } from "./paint.ts";
 import {
   addTargetOptions,
@@ -30,7 +32,7 @@ export function revokeCommand(program: Command): void {
     .description("Refuse a token, a session, a subject or an issuer from now on");
   addTargetOptions(command)
     .option("--reason <text>", "why; the audit and claimgate tokens --revoked show it")
-    .option("--config <file>", "configuration file", "claimgate.yaml")
+    .option(...CONFIG_OPTION)
     .addHelpText(
       "after",
       `
@@ -58,9 +60,9 @@ async function revoke(flags: RevokeFlags): Promise<void> {
     async (client) => {
       const body = { ...named, reason, by: "cli" };
       const question = { method: "POST", path: "/v1/revocations", body } as const;
-      const { target, revocation, note } = await client.ask(RevocationMade, question);
+      const { target, revocation, note: hint } = await client.ask(RevocationMade, question);
       tellRevoked(target, revocation.until);
-      if (note !== undefined) process.stderr.write(`claimgate: ${visible(note)}\n`);
+      if (hint !== undefined) note(visible(hint));
     },
     () => withLedger(config, (ledger) => revokeDirectly(ledger, named, reason)),
   );
@@ -80,8 +82,8 @@ async function revokeDirectly(ledger: Ledger, named: Named, reason: string): Pro
   if (!isThere) assertRoom(revocation.kind, known.length);
   await store.revoke(revocation);
   tellRevoked(word, new Date(revocation.untilMs).toISOString());
-  const note = await unseenNote(target, (query) => store.sightings(query));
-  if (note !== undefined) process.stderr.write(`claimgate: ${note}\n`);
+  const hint = await unseenNote(target, (query) => store.sightings(query));
+  if (hint !== undefined) note(hint);
   await recordAct(ledger, { act: "revoke", target: word, ...(reason !== "" && { reason }) });
 }
 

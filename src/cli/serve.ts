@@ -8,6 +8,7 @@ import { GateError } from "../errors.ts";
 import { watchFiles } from "../policy/watch.ts";
 import { createLog, type Log, type LogLevel } from "../telemetry/log.ts";
 import { openSink } from "../telemetry/sink.ts";
+import { USUAL_CONFIG } from "./options.ts";
 import { hasColour } from "./paint.ts";
 import { asUsage, type QuickOptions, writeQuickConfig } from "./quick-config.ts";
 import { logFault, type RunningGate, startGate } from "./start-gate.ts";
@@ -18,7 +19,7 @@ export function serveCommand(program: Command): void {
   program
     .command("serve")
     .description("Serve what claimgate.yaml says; reloads on change and on SIGHUP")
-    .option("--config <file>", "configuration file (default ./claimgate.yaml)")
+    .option("--config <file>", `configuration file (default ./${USUAL_CONFIG})`)
     .option("--upstream <url>", "without a file: where approved requests go")
     .option("--issuer <url>", "without a file: the issuer whose tokens are trusted")
     .option("--audience <name>", "without a file: what tokens must be meant for")
@@ -38,7 +39,7 @@ async function serve(flags: ServeFlags): Promise<void> {
     throw new GateError("config_invalid", message);
   }
   await using quick = isQuick(flags) ? await writeQuickConfig(flags) : undefined;
-  const file = quick?.file ?? flags.config ?? "claimgate.yaml";
+  const file = quick?.file ?? flags.config ?? USUAL_CONFIG;
   const running = await startGate({
     file,
     environment: process.env,

@@ -7,6 +7,7 @@
 import type { Command } from "commander";
 import { GateError } from "../errors.ts";
 import { type Inspection, inspectStore, type StoreReport } from "../store/inspect.ts";
+import { CONFIG_OPTION } from "./options.ts";
 import { counted, paintFor, printableJson, visible } from "./paint.ts";
 import { loadStoreConfig } from "./store-config.ts";
 
@@ -19,13 +20,13 @@ export function storeCommand(program: Command): void {
     .command("store")
     .description("Show where the store lies, how large it is and what is in it")
     .option("--json", "print JSON")
-    .option("--config <file>", "configuration file", "claimgate.yaml")
+    .option(...CONFIG_OPTION)
     .action((flags: StoreFlags) => showStore(flags));
   store
     .command("check")
     .description("Say whether the store is whole; exit 1 if it is not")
     .option("--json", "print the problems as JSON")
-    .option("--config <file>", "configuration file", "claimgate.yaml")
+    .option(...CONFIG_OPTION)
     // Options that both know are taken by the command above, wherever they stand.
     .action((_: StoreFlags, check: Command) => checkStore(check.optsWithGlobals<StoreFlags>()));
 }

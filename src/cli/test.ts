@@ -8,6 +8,8 @@ import { writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { GateError } from "../errors.ts";
+import { note } from "./note.ts";
+import { CONFIG_OPTION } from "./options.ts";
 import { paintFor, printableJson } from "./paint.ts";
 import { isCompiled } from "./program-word.ts";
 import { reportFindings } from "./report-findings.ts";
@@ -32,7 +34,7 @@ export function testCommand(program: Command): void {
     .command("test")
     .description("Run the cases of policies and the scenarios; exit 1 where one fails")
     .argument("[filter]", "only what has this in the name of its policy, case, scenario or file")
-    .option("--config <file>", "configuration file", "claimgate.yaml")
+    .option(...CONFIG_OPTION)
     .option("--json", "print the results as JSON")
     .option("--junit <file>", "write them as JUnit XML, too")
     .option("--coverage", "show which lines and codes of your policies nothing reaches")
@@ -76,7 +78,7 @@ async function test(filter: string | undefined, flags: TestFlags): Promise<void>
         const isMisuse = fault instanceof GateError && fault.code === "usage_wrong" && !hasRun;
         if (!(fault instanceof GateError) || isMisuse) throw fault;
         reportFindings(fault.findings);
-        process.stderr.write(`claimgate: ${fault.message}\n`);
+        note(fault.message);
         process.exitCode = 1;
         // Whatever is mended next, all is to be seen once more.
         former = undefined;

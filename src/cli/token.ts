@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { loadConfig } from "../config/load.ts";
@@ -12,6 +11,9 @@ import { ensureDevelopmentKeys } from "../identity/development-keys.ts";
 import { mintToken } from "../idp/mint.ts";
 import { DEVELOPMENT_ISSUER } from "../lib/development.ts";
 import { parseDuration } from "../lib/duration.ts";
+import { isThere } from "./is-there.ts";
+import { note } from "./note.ts";
+import { collect, USUAL_CONFIG } from "./options.ts";
 
 type TokenFlags = {
   readonly sub: string;
@@ -35,7 +37,7 @@ export function tokenCommand(program: Command): void {
     .option("--claim <name=value>", "a claim; may be given several times", collect)
     .option("--ttl <duration>", "how long it lives: 30s, 5m, at most 24h", "1h")
     .option("--audience <audience>", "whom it is for; may be given several times", collect)
-    .option("--config <file>", "configuration file; it need not exist", "./claimgate.yaml")
+    .option("--config <file>", "configuration file; it need not exist", USUAL_CONFIG)
     .addHelpText(
       "after",
       `
@@ -139,33 +141,17 @@ async function developmentIssuer(written: string): Promise<DevelopmentIssuer> {
   if (!(await isThere(file))) return fallback;
   const config = await loadConfig(file, process.env);
   if (!config.ok) {
-    warn(`${written} does not hold (claimgate check tells why); the token is for its defaults`);
+    note(`${written} does not hold (claimgate check tells why); the token is for its defaults`);
     return fallback;
   }
   for (const { issuer, audiences, keys } of config.value.issuers) {
     if (keys.kind !== "development") continue;
     return { issuer, audience: audiences.slice(0, 1), folder: keys.folder };
   }
-  warn(
+  note(
     `${written} has no development issuer and its gate will refuse the token: add { name: dev, development: true } under issuers`,
   );
   return fallback;
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** On stderr: the token alone is on stdout. */
-function warn(message: string): void {
-  process.stderr.write(`claimgate: ${message}\n`);
-}
-
-function collect(value: string, earlier: readonly string[] = []): readonly string[] {
-  return [...earlier, value];
 }
 
 function usage(message: string): GateError {

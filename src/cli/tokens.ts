@@ -19,6 +19,7 @@ import { GateError } from "../errors.ts";
 import type { ListedToken } from "../ledger/token-list.ts";
 import { type AdminClient, throughGate } from "./admin-client.ts";
 import { type Ledger, withLedger } from "./open-ledger.ts";
+import { CONFIG_OPTION, MOST_LISTED, readLimit } from "./options.ts";
 import { counted, paintFor, printableJson } from "./paint.ts";
 import { loadStoreConfig } from "./store-config.ts";
 import { lintLines } from "./tokens/lint-lines.ts";
@@ -33,7 +34,7 @@ type TokensFlags = {
   readonly lint?: true;
   readonly revoked?: true;
   readonly json?: true;
-  readonly limit: string;
+  readonly limit?: string;
   readonly config: string;
 };
 
@@ -47,9 +48,9 @@ export function tokensCommand(program: Command): void {
     .option("--unusual", "in which a policy found something unusual")
     .option("--lint", "what is unhealthy in them, by issuer and client, and what to change there")
     .option("--revoked", "what is revoked and not yet expired: tokens, sessions, subjects, issuers")
-    .option("--limit <count>", "at most so many", "1000")
+    .option("--limit <count>", `at most so many (default ${MOST_LISTED})`)
     .option("--json", "print a JSON array")
-    .option("--config <file>", "configuration file", "claimgate.yaml")
+    .option(...CONFIG_OPTION)
     .addHelpText(
       "after",
       `
@@ -132,12 +133,6 @@ function checkFlags(flags: TokensFlags): void {
   const other = others[0] ?? (view === "lint" && flags.unusual ? "unusual" : undefined);
   if (view === undefined || other === undefined) return;
   throw new GateError("usage_wrong", `--${view} and --${other} are two different lists: take one`);
-}
-
-function readLimit(written: string): number {
-  const limit = /^\d{1,9}$/.test(written) ? Number(written) : 0;
-  if (limit > 0) return limit;
-  throw new GateError("usage_wrong", "--limit takes a whole number from 1 on");
 }
 
 function showTokens(flags: TokensFlags, shown: readonly ListedToken[]): void {

@@ -8,7 +8,9 @@ import { type Named, targetWord } from "../admin/revocation-target.ts";
 import { RevocationTaken } from "../admin/schemas.ts";
 import { thingOf } from "../ledger/revocation.ts";
 import { type AdminClient, AdminProblem, throughGate } from "./admin-client.ts";
+import { note } from "./note.ts";
 import { type Ledger, recordAct, withLedger } from "./open-ledger.ts";
+import { CONFIG_OPTION } from "./options.ts";
 import { visible } from "./paint.ts";
 import {
   addTargetOptions,
@@ -26,7 +28,7 @@ export function unrevokeCommand(program: Command): void {
     .command("unrevoke")
     .description("Take a revocation back: what it refused passes again");
   addTargetOptions(command)
-    .option("--config <file>", "configuration file", "claimgate.yaml")
+    .option(...CONFIG_OPTION)
     .addHelpText(
       "after",
       `
@@ -53,7 +55,7 @@ async function unrevoke(flags: UnrevokeFlags): Promise<void> {
     return;
   }
   const hint = "(claimgate tokens --revoked lists what is)";
-  process.stderr.write(`claimgate: ${visible(word.target)} is not revoked ${hint}\n`);
+  note(`${visible(word.target)} is not revoked ${hint}`);
   process.exitCode = 1;
 }
 
