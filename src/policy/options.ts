@@ -12,7 +12,7 @@ import { err, ok, type Result } from "../result.ts";
 import { FORMAT_HINTS } from "./formats.ts";
 import { freezeDeeply } from "./freeze.ts";
 import type { LoadedPolicy } from "./load.ts";
-import { memberNames, memberSchema } from "./schema.ts";
+import { expectedWords, memberNames, memberSchema } from "./schema.ts";
 
 /** One thing wrong with options. Never holds a value: an option may be a secret. */
 export type OptionsError = {
@@ -96,7 +96,7 @@ function invalidMembers(errors: Iterable<ValueError>, options: unknown): Options
     if (byPath.has(error.path)) continue;
     const path = pathOf(error.path, options);
     const hint = FORMAT_HINTS[String(error.schema.format)];
-    const wanted = hint === undefined ? lowerFirst(error.message) : `expected ${hint}`;
+    const wanted = hint === undefined ? expectedWords(error) : `expected ${hint}`;
     const where = path.length === 0 ? "options" : `option ${path.join(".")}`;
     const about: unknown = error.schema.description;
     byPath.set(error.path, {

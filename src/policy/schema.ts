@@ -5,7 +5,7 @@
  */
 import { FormatRegistry, type TSchema, TypeGuard } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
-import type { ValueErrorIterator } from "@sinclair/typebox/errors";
+import type { ValueError, ValueErrorIterator } from "@sinclair/typebox/errors";
 import { registerFormats } from "./formats.ts";
 
 export type CompiledSchema = {
@@ -34,6 +34,16 @@ export function compileSchema(schema: TSchema): CompiledSchema {
   };
   compiledSchemas.set(schema, result);
   return result;
+}
+
+/** @returns What would have fitted: `expected string`, `expected "staff" or "contractor"`. */
+export function expectedWords({ schema, message }: Pick<ValueError, "schema" | "message">): string {
+  const alternatives: readonly TSchema[] = TypeGuard.IsUnion(schema) ? schema.anyOf : [];
+  if (alternatives.length > 0 && alternatives.every(TypeGuard.IsLiteral)) {
+    const words = alternatives.map(({ const: value }) => JSON.stringify(value));
+    return `expected ${new Intl.ListFormat("en", { type: "disjunction" }).format(words)}`;
+  }
+  return message.charAt(0).toLowerCase() + message.slice(1);
 }
 
 /**

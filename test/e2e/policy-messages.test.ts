@@ -193,6 +193,24 @@ describe("what claimgate.yaml asks for is not there:", () => {
   });
 });
 
+test("an option that is none of its values", async () => {
+  const literals =
+    'Type.Union([Type.Literal("staff"), Type.Literal("admin")], { default: "staff" })';
+  const files = {
+    ...staff('Type.String({ default: "staff" })', literals),
+    "claimgate.yaml": CONFIG.replace("[staff]", "[{ staff: { role: boss } }]"),
+  };
+  expect(await said("check", files)).toMatchInlineSnapshot(`
+    "claimgate.yaml:6:33  error  policy staff (policies/staff.ts:6:3) option role: expected "staff" or "admin"
+       6 |     policies: [{ staff: { role: boss } }]
+         |                                 ^^^^
+           fix: write something like its default: "staff"
+
+    1 error
+    exit 1"
+  `);
+});
+
 describe("a policy", () => {
   test("fails a case of its own", async () => {
     const files = staff('claims: { roles: ["guest"] }', 'claims: { roles: ["staff"] }');

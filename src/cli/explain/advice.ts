@@ -11,6 +11,7 @@ import type {
   RouteConfig,
 } from "../../config/resolved.ts";
 import type { LoadedPolicy } from "../../policy/load.ts";
+import { expectedWords } from "../../policy/schema.ts";
 import type { Challenge, Claims, PolicyOutcome } from "../../types.ts";
 import { placeWord } from "./request.ts";
 
@@ -128,7 +129,10 @@ function policyAdvice(facts: AdviceFacts): readonly string[] {
     const misfits = errors
       .filter(({ path }, at) => errors.findIndex((one) => one.path === path) === at)
       .slice(0, MOST_MISFITS);
-    return [...misfits.map(({ path, message }) => `claim ${path.slice(1)}: ${message}`), ...others];
+    return [
+      ...misfits.map((error) => `claim ${error.path.slice(1)}: ${expectedWords(error)}`),
+      ...others,
+    ];
   }
   const words = detail ?? "it says no more than its code";
   return [`${policy}: ${words}`, ...others];
