@@ -111,7 +111,10 @@ async function answer(
   const denied = (denial: Denial, brand?: BrandConfig) =>
     answerDenial(forProxy(verification, denial), id, accept, brand);
   // Whoever asks how the gate is must be told above all while something is wrong with it.
-  const own = await answerOwn(gate, { read, verification }, request);
+  let own =
+    read.ok && isReserved(read.value)
+      ? await answerOwn(gate, { read: read.value, verification }, request)
+      : undefined;
   if (own?.ok) return own.value;
 
   const { limiter, audit } = gate.ledger;
@@ -122,6 +125,8 @@ async function answer(
     if (!(await room)) return denied(OVERLOADED);
     // Seconds later: what counts are the time and the configuration of the decision.
     ({ read, verification } = readArrived(gate, request, connection, id));
+    // A question of somebody who may not ask any more; no route has the gate's own addresses.
+    if (read.ok && isReserved(read.value)) own ??= err(NOT_FOUND);
   }
   const { site } = gate;
   if (!read.ok) {
@@ -150,7 +155,7 @@ async function answer(
   const readOk = read.value;
   const passed =
     result.ok && route !== undefined
-      ? await passLimited(gate, decision, route, inquiry, result.value, async (approval) =>
+      ? await passLimited(gate, decision, route, inquiry, result.value, (approval) =>
           verification !== undefined
             ? ok(answerApproved(site, inquiry, approval))
             : pass(gate, site, route, approval, {
@@ -185,11 +190,10 @@ async function answer(
 /** The gate's own addresses are its own, whoever asks for them. */
 async function answerOwn(
   gate: Gate,
-  { read, verification }: Arrived,
+  { read, verification }: Pick<Arrived, "verification"> & { readonly read: ReadInquiry },
   request: Request,
-): Promise<Result<Response, Denial> | undefined> {
-  if (!read.ok || !isReserved(read.value)) return undefined;
-  return verification === undefined ? answerReserved(gate, read.value, request) : err(NOT_FOUND);
+): Promise<Result<Response, Denial>> {
+  return verification === undefined ? answerReserved(gate, read, request) : err(NOT_FOUND);
 }
 
 type Passage = {
@@ -200,6 +204,8 @@ type Passage = {
   readonly watch: Watch | undefined;
 };
 
+type Passed = Result<Response | undefined, Denial>;
+
 /** Lets an approved request go on, as often as its owner may. */
 async function passLimited(
   gate: Gate,
@@ -207,7 +213,7 @@ async function passLimited(
   route: Route,
   inquiry: Inquiry,
   approval: Approval,
-  go: (approval: Approval) => Promise<Result<Response | undefined, Denial>>,
+  go: (approval: Approval) => Passed | Promise<Passed>,
 ): Promise<Result<Response | undefined, Denial>> {
   const asserting = withAssertion(gate, route, inquiry, token, approval);
   const asserted = asserting instanceof Promise ? await asserting : asserting;

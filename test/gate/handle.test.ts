@@ -8,9 +8,9 @@ import { forwardEntry } from "../audit/entries.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
 /** A gate whose audit is full, because another program keeps the store locked. */
-async function openFullGate() {
+async function openFullGate(more: object = {}) {
   const routes = [{ name: "all", upstream: "echo", public: true }];
-  const text = stringify({ listen: "127.0.0.1:0", routes });
+  const text = stringify({ listen: "127.0.0.1:0", ...more, routes });
   const folder = await tempFolder({ "claimgate.yaml": text });
   const decided: string[] = [];
   const waiting: { began: () => void } = { began: () => {} };
@@ -59,6 +59,19 @@ describe("while the audit has no room", () => {
     expect(full.decisions()).toEqual([]);
     full.unlock();
     expect((await waiting).status).toBe(200);
+  });
+
+  test("who may not ask any more when there is room is nobody, and reaches no route", async () => {
+    await using full = await openFullGate({ trustedProxies: ["127.0.0.1"] });
+    const waits = full.nextWaits();
+    const asking = fetch(`${full.url}/.claimgate/verify`, {
+      headers: { "X-Original-URL": "http://localhost/", "X-Original-Method": "GET" },
+    });
+    await waits;
+    const { site } = full.gate;
+    full.gate.site = { ...site, surroundings: { ...site.surroundings, isTrusted: () => false } };
+    full.unlock();
+    expect((await asking).status).toBe(404);
   });
 
   test("a client that gives up is forgotten: nothing is decided or forwarded for it", async () => {
