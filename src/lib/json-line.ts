@@ -4,8 +4,11 @@
  * @module
  */
 
-/** What JSON leaves as it is and readers of lines may take for a line end or a control. */
-const UNESCAPED_CONTROLS = /[\u007f-\u009f\u2028\u2029]/g;
+/**
+ * What JSON leaves as it is and readers of lines may take for a line end or a control; those that
+ * turn the direction of writing (Unicode's Bidi_Control) show a line as what it is not.
+ */
+const UNESCAPED_CONTROLS = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** @returns JSON of the same value, without line ends or controls. */
 export function jsonLine(value: object): string {

@@ -9,6 +9,15 @@ test("jsonLine() is one line and says the same", () => {
   expect(line).toContain("ä€");
 });
 
+test("jsonLine() shows no text in another direction than it has", () => {
+  const value = {
+    text: "a\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069z",
+  };
+  const line = jsonLine(value);
+  expect(line).not.toMatch(/\p{Bidi_Control}/u);
+  expect(JSON.parse(line)).toEqual(value);
+});
+
 test("escapeUnit() has four digits", () => {
   expect(escapeUnit("\u0085")).toBe("\\u0085");
   expect(escapeUnit("\u2028")).toBe("\\u2028");
