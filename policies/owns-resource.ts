@@ -4,7 +4,7 @@ import { allow, claimAt, definePolicy, deny, Type } from "claimgate";
 const TEMPLATE = "^(?:/(?:\\*|[^/:*?#]+))*/:[A-Za-z]\\w*(?:/(?:\\*|[^/:*?#]+))*$";
 
 /** What servers behind may take for another path than the one that is compared here. */
-const AMBIGUOUS = /%(?:2f|5c|00|25[0-9a-f]{2})|\/\/|\\|\.;/i;
+const AMBIGUOUS = /%(?:2f|5c|00|25[0-9a-f]{2})|\/\/|\\|\.(?:;|%3b)/i;
 
 /**
  * Lets people at what is theirs: the part of the path that `path` marks must be what a claim of
@@ -107,6 +107,12 @@ export default definePolicy({
       name: "a path that leads elsewhere once it is decoded",
       options: { path: "/users/:id/*" },
       request: { path: "/users/alice/..%2fbob" },
+      expect: "deny path_ambiguous",
+    },
+    {
+      name: "one that leads elsewhere once it is decoded and its parameters are dropped",
+      options: { path: "/users/:id/*" },
+      request: { path: "/users/alice/..%3b/bob" },
       expect: "deny path_ambiguous",
     },
     {
