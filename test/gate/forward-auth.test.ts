@@ -1,85 +1,32 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { openBrowser } from "../login/browser.ts";
-import { issuerEntry, type LoginGate, openLoginGate } from "../login/login-gate.ts";
+import type { LoginGate } from "../login/login-gate.ts";
 import { type MockProvider, startMockProvider } from "../login/mock-provider.ts";
-import { type RawAnswer, rawRequest } from "../support/raw-request.ts";
+import { rawRequest } from "../support/raw-request.ts";
+import {
+  askAt,
+  BROWSER,
+  bearer,
+  codeOf,
+  type Fields,
+  forwarded,
+  openVerifyGate,
+  original,
+  tokenFor,
+  VERIFY,
+} from "./verify-gate.ts";
 
 let provider: MockProvider;
 let gate: LoginGate;
 let staff: string;
 let nobody: string;
 
-const routesFor = (upstream: string) => [
-  {
-    name: "app",
-    match: { host: "app.localhost", path: "/*" },
-    login: true,
-    anyAuthenticated: true,
-    identityHeaders: { "X-User": "sub", "X-Team": "team" },
-  },
-  {
-    name: "admin",
-    match: { host: "app.localhost", path: "/admin/*" },
-    login: true,
-    policies: [{ "require-roles": { anyOf: ["admin"] } }],
-    identityHeaders: { "X-User": "sub" },
-  },
-  {
-    name: "read-only",
-    match: { host: "app.localhost", path: "/read-only", methods: ["GET"] },
-    anyAuthenticated: true,
-  },
-  {
-    name: "limited",
-    match: { host: "app.localhost", path: "/limited" },
-    anyAuthenticated: true,
-    rateLimit: { limit: 1, per: "1h", by: "subject" },
-  },
-  {
-    name: "site",
-    match: { host: "app.localhost", path: "/site/*" },
-    policies: ["revoker"],
-  },
-  { name: "open", match: { host: "app.localhost", path: "/open/*" }, public: true },
-  { name: "live", match: { path: "/live" }, upstream, public: true },
-];
-
-const REVOKER = `import { allow, definePolicy, deny } from "claimgate";
-export default definePolicy({
-  description: "Revokes what is stolen",
-  evaluate({ request, client }) {
-    if (request.headers.has("x-forwarded-uri") || request.headers.has("x-original-url"))
-      return deny("proxy_seen");
-    if (request.query.has("steal")) return deny("stolen", "", { revoke: "token" });
-    return allow({ headers: { "X-Seen": [request.method, request.url, client.ip].join(" ") } });
-  },
-});
-`;
-
-const open = (trustedProxies: readonly string[]) =>
-  openLoginGate({
-    files: { "policies/revoker.ts": REVOKER },
-    config: ({ upstream }) => ({
-      trustedProxies,
-      issuers: [issuerEntry(provider.issuer, "provider", {}, { audiences: ["api"] })],
-      routes: routesFor(upstream),
-    }),
-  });
-
-const tokenFor = (sub: string, more: object = {}) => {
-  const now = Math.floor(Date.now() / 1_000);
-  return provider.jwt(
-    { iss: provider.issuer, aud: "api", sub, iat: now, exp: now + 600, ...more },
-    { typ: "JWT" },
-  );
-};
-
 beforeAll(async () => {
   provider = await startMockProvider();
-  gate = await open(["127.0.0.1"]);
+  gate = await openVerifyGate(provider, ["127.0.0.1"]);
   [staff, nobody] = await Promise.all([
-    tokenFor("alice", { roles: ["admin"], team: "blue" }),
-    tokenFor("bob"),
+    tokenFor(provider, "alice", { roles: ["admin"], team: "blue" }),
+    tokenFor(provider, "bob"),
   ]);
 });
 
@@ -88,36 +35,7 @@ afterAll(async () => {
   await provider?.[Symbol.asyncDispose]();
 });
 
-type Fields = readonly (readonly [name: string, value: string])[];
-
-/** As bytes: a client library would tidy up what must not be. */
-function ask(target: string, fields: Fields, { port } = { port: gate.port }): Promise<RawAnswer> {
-  const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`).join("");
-  const host = fields.some(([name]) => name === "Host") ? "" : "Host: gate.internal\r\n";
-  return rawRequest(port, `GET ${target} HTTP/1.1\r\n${host}${lines}\r\n`);
-}
-
-const forwarded = (uri: string, method = "GET", host = "app.localhost"): Fields => [
-  ["X-Forwarded-Method", method],
-  ["X-Forwarded-Proto", "http"],
-  ["X-Forwarded-Host", host],
-  ["X-Forwarded-Uri", uri],
-  ["X-Forwarded-For", "192.0.2.7"],
-];
-
-const original = (uri: string, method = "GET", host = "app.localhost"): Fields => [
-  ["X-Original-URL", `http://${host}${uri}`],
-  ["X-Original-Method", method],
-];
-
-const bearer = (token: string): Fields => [["Authorization", `Bearer ${token}`]];
-const VERIFY = "/.claimgate/verify";
-const BROWSER: Fields = [
-  ["Accept", "text/html,*/*;q=0.8"],
-  ["Sec-Fetch-Mode", "navigate"],
-];
-
-const codeOf = ({ status, body }: RawAnswer) => [status, body && JSON.parse(body).code];
+const ask = (target: string, fields: Fields) => askAt(gate.port, target, fields);
 
 /** Each way of asking about the same request. */
 const WAYS: [string, (uri: string, method?: string) => { target: string; fields: Fields }][] = [
@@ -248,111 +166,6 @@ describe("what a proxy says", () => {
     ]);
     expect(headers["x-seen"]).toBe("GET https://app.localhost/site/a 127.0.0.1");
   });
-
-  test.each(["X-Forwarded-Method", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Uri"])(
-    "without %s, or with two, it is 400",
-    async (name) => {
-      const all = [...forwarded("/open/x"), ...bearer(staff)];
-      const missing = all.filter(([one]) => one !== name);
-      expect(codeOf(await ask(VERIFY, missing))).toEqual([400, "request_malformed"]);
-      const [, value = ""] = all.find(([one]) => one === name) ?? [];
-      const twice = [...all, [name, value] as const];
-      expect(codeOf(await ask(VERIFY, twice))).toEqual([400, "request_malformed"]);
-    },
-  );
-
-  test.each(["X-Original-URL", "X-Original-Method"])(
-    "without %s, or with two, it is 400",
-    async (name) => {
-      const all = original("/open/x");
-      const missing = all.filter(([one]) => one !== name);
-      expect(codeOf(await ask(VERIFY, missing))).toEqual([400, "request_malformed"]);
-      const [, value = ""] = all.find(([one]) => one === name) ?? [];
-      expect(codeOf(await ask(VERIFY, [...all, [name, value]]))).toEqual([
-        400,
-        "request_malformed",
-      ]);
-    },
-  );
-
-  test("both ways at once are 400, for one of them is the client's", async () => {
-    const both = [...forwarded("/admin/x"), ...original("/open/x")];
-    expect(codeOf(await ask(VERIFY, both))).toEqual([400, "request_malformed"]);
-    for (const name of ["X-Forwarded-Uri", "X-Forwarded-Method"]) {
-      const mixed = [...original("/open/x"), [name, "/x"] as const];
-      expect(codeOf(await ask(VERIFY, mixed))).toEqual([400, "request_malformed"]);
-    }
-    for (const name of ["X-Original-URL", "X-Original-Method"]) {
-      const mixed = [...forwarded("/open/x"), [name, "GET"] as const];
-      expect(codeOf(await ask(VERIFY, mixed))).toEqual([400, "request_malformed"]);
-    }
-  });
-
-  test.each([
-    "http://user@app.localhost/open/x",
-    "http://user:pass@app.localhost/open/x",
-    "http://app.localhost@evil.example/open/x",
-    "http://app.localhost/open/x#fragment",
-    "http://app.localhost#/open/x",
-    "http://app.localhost\\/open/x",
-    "http:/app.localhost/open/x",
-    "http:app.localhost/open/x",
-    "//app.localhost/open/x",
-    "/open/x",
-    "ftp://app.localhost/open/x",
-    "ws://app.localhost/open/x",
-    "javascript://app.localhost/open/x",
-    "HTTP://app.localhost/open/x",
-    "http://app.localhost",
-    "http://app.localhost?/open/x",
-    "http://app.localhost/open/x y",
-    "http://app.localhost/open/x, http://app.localhost/open/x",
-    "http://app.localhost,evil.example/open/x",
-    "http://app.localhost:99x/open/x",
-    "http://app%2elocalhost/open/x",
-    "http://[::1/open/x",
-    "",
-  ])("X-Original-URL %p is 400", async (url) => {
-    const fields: Fields = [
-      ["X-Original-URL", url],
-      ["X-Original-Method", "GET"],
-    ];
-    expect(codeOf(await ask(VERIFY, fields))).toEqual([400, "request_malformed"]);
-  });
-
-  test("line breaks in a field are another field, and that is 400", async () => {
-    const smuggled: Fields = [
-      ["X-Original-URL", "http://app.localhost/open/x\r\nX-Original-URL: http://app.localhost/"],
-      ["X-Original-Method", "GET"],
-    ];
-    expect((await ask(VERIFY, smuggled)).status).toBe(400);
-    for (const uri of ["/open/x%0d%0aX-User:%20root", "/open/%0a"]) {
-      expect((await ask(VERIFY, forwarded(uri))).status).toBe(400);
-    }
-  });
-
-  test.each([
-    ["X-Forwarded-Method", "get"],
-    ["X-Forwarded-Method", "GET POST"],
-    ["X-Forwarded-Method", "TRACE"],
-    ["X-Forwarded-Proto", "ftp"],
-    ["X-Forwarded-Proto", "https,http"],
-    ["X-Forwarded-Host", "user@app.localhost"],
-    ["X-Forwarded-Host", "app.localhost/x"],
-    ["X-Forwarded-Host", "app.localhost, app.localhost"],
-    ["X-Forwarded-Uri", "http://app.localhost/open/x"],
-    ["X-Forwarded-Uri", "open/x"],
-    ["X-Forwarded-Uri", "/open/x#y"],
-    ["X-Forwarded-Uri", "/open/ x"],
-    ["X-Forwarded-Uri", "/open/\xe9"],
-    ["X-Forwarded-For", "not-an-address"],
-  ])("%s: %s is refused", async (name, value) => {
-    const fields = forwarded("/open/x").map(
-      ([one, good]) => [one, one === name ? value : good] as const,
-    );
-    const { status } = await ask(VERIFY, fields);
-    expect([400, 501]).toContain(status);
-  });
 });
 
 describe("with denied=status", () => {
@@ -390,26 +203,6 @@ describe("with denied=status", () => {
   });
 });
 
-describe("who is not trusted", () => {
-  test("finds nothing there, whatever the headers say", async () => {
-    await using strict = await open(["192.0.2.0/24"]);
-    for (const fields of [forwarded("/open/x"), original("/open/x"), [], bearer(staff)]) {
-      for (const target of [VERIFY, `${VERIFY}?denied=status`, `${VERIFY}/open/x`]) {
-        expect(codeOf(await ask(target, fields, strict))).toEqual([404, "route_not_found"]);
-      }
-    }
-  });
-
-  test("forwarded headers count nowhere else, even from who is", async () => {
-    const live = await ask("/live", [...forwarded("/orders/1"), ["Host", "app.localhost"]]);
-    expect(live.status).toBe(404);
-    const other = await ask("/.claimgate/%76erify", forwarded("/open/x"));
-    expect(other.status).toBe(404);
-    expect((await ask("/.claimgate/verify2", forwarded("/open/x"))).status).toBe(404);
-    expect((await ask("/live", forwarded("/open/x"))).status).toBe(200);
-  });
-});
-
 describe("a route that is only asked about", () => {
   test("is nothing for a live request, with whatever credential", async () => {
     for (const fields of [[], bearer(staff), BROWSER]) {
@@ -440,7 +233,7 @@ describe("obligations", () => {
   });
 
   test("a policy's revocation is in force for the next request", async () => {
-    const token = await tokenFor("carol", { jti: crypto.randomUUID() });
+    const token = await tokenFor(provider, "carol", { jti: crypto.randomUUID() });
     const at = (uri: string) => ask(VERIFY, [...forwarded(uri), ...bearer(token)]);
     expect((await at("/site/a")).status).toBe(200);
     expect((await at("/site/a?steal")).status).toBe(403);
