@@ -83,6 +83,8 @@ function noteSighting(
   denial: Denial | undefined,
 ): void {
   if (token === undefined || route === undefined) return;
+  // Another site's doing: it must not make the owner's session look as if somebody tried doors.
+  if (denial?.code === "cross_site") return;
   const denied = denial !== undefined && denial.status < 500;
   const seen = { token, client, route: route.config.name, denied };
   if (policies.every(({ unusual }) => unusual === undefined)) {
