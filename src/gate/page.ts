@@ -23,12 +23,21 @@ const WORDS: Partial<Record<DenialCode, string>> = {
   issuer_unreachable: "Signing in needs it. Try again in a little while.",
   token_missing: "There is no session, or it has ended. What you sent was not passed on.",
   token_revoked: "Your session was ended by whoever runs this service. You may sign in again.",
+  policy_denied: "You have not been given access to this.",
 };
 
 const LINKS: Partial<Record<DenialCode, string>> = {
   policy_denied: "Sign in as somebody else",
   token_missing: "Sign in",
 };
+
+/** Where asking for access is what a person may want to do next; elsewhere, help. */
+const ABOUT_ACCESS: ReadonlySet<DenialCode> = new Set([
+  "policy_denied",
+  "insufficient_scope",
+  "step_up_required",
+  "token_revoked",
+]);
 
 const UNMET =
   "You signed in, but not in the way, or not as recently, as this page needs. Asking again would give the same answer.";
@@ -41,17 +50,20 @@ export function denialPage({ denial, title, requestId, brand, headers }: Facts):
   const says = signIn === undefined && isAboutSession ? undefined : words;
   const body = html`${says === undefined ? undefined : html`<p>${says}</p>`}
 ${signIn === undefined ? undefined : signInLink(signIn, code)}
-<p>If you think that you should have access, give this line to whoever runs this service:</p>
+<section>
+<p>${ABOUT_ACCESS.has(code) ? "Should you have access?" : "Does this go on?"} Give this line to whoever runs this service:</p>
 <code>claimgate explain ${requestId}</code>
 <dl>
 <dt>Status</dt><dd>${status}</dd>
 <dt>Code</dt><dd>${code}</dd>
-<dt>Request</dt><dd>${requestId}</dd>
-</dl>`;
+</dl>
+</section>`;
   return pageResponse({ status, title, body, brand, headers });
 }
 
 function signInLink(address: string, code: DenialCode): Html {
   const words = LINKS[code] ?? "Sign in again";
-  return html`<p><a class="choice main" href="${address}">${words}</a></p>`;
+  // For whoever is signed in already, it is the second thing to do.
+  const style = code === "policy_denied" ? "choice" : "choice main";
+  return html`<p><a class="${style}" href="${address}">${words}</a></p>`;
 }

@@ -53,20 +53,24 @@ function styleOf(colour: string): string {
 @media (prefers-color-scheme: dark) { :root { --ground: #12151b; --card: #1a1f28; --ink: #e8ebf1; --soft: #a0a9b8; --line: #2c3442; --edge: #717c8f; --link: #a9bcff } }
 * { box-sizing: border-box }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem; background: var(--ground); color: var(--ink); font: 16px/1.55 system-ui, sans-serif }
-main { width: 100%; max-width: 34rem; padding: 2rem 2.25rem; background: var(--card); border: 1px solid var(--line); border-top: 4px solid var(--mark); border-radius: 10px }
-h1 { margin: 0 0 .5rem; font-size: 1.4rem; line-height: 1.3 }
+main { width: 100%; max-width: 34rem; padding: 2rem 2.25rem; background: var(--card); border: 1px solid var(--line); border-radius: 12px; box-shadow: inset 0 4px var(--mark), 0 12px 32px -20px rgb(16 20 42 / 45%) }
+h1 { margin: 0 0 .5rem; font-size: 1.4rem; line-height: 1.3; text-wrap: balance }
 p { margin: .5rem 0; color: var(--soft); overflow-wrap: anywhere }
+section { margin-top: 1.5rem; padding-top: 1rem; border-top: 1px solid var(--line); font-size: .9rem }
 ul { list-style: none; margin: 1rem 0 0; padding: 0; display: grid; gap: .5rem }
 a { color: var(--link) }
-.brand { margin: 0 0 1rem; font-weight: 600; color: var(--ink) }
+.brand { display: flex; align-items: center; gap: .6rem; margin: 0 0 1.25rem; font-weight: 600; color: var(--ink) }
+.brand::before { content: ""; flex: none; width: .9rem; height: .9rem; border-radius: 4px; background: var(--mark) }
 .choice, button { display: block; width: 100%; min-height: 2.75rem; padding: .6rem .9rem; border: 1px solid var(--edge); border-radius: 8px; background: var(--card); color: var(--ink); font: inherit; text-align: center; text-decoration: none; cursor: pointer; overflow-wrap: anywhere }
+.choice { margin-top: 1rem }
+ul .choice { margin-top: 0 }
 .choice:hover { border-color: var(--link) }
 .main { margin-top: 1rem; background: var(--mark); border-color: var(--mark); color: var(--on-mark); font-weight: 600 }
 .choice:focus-visible, button:focus-visible, a:focus-visible { outline: 3px solid var(--link); outline-offset: 2px }
-dl { display: grid; grid-template-columns: auto 1fr; gap: .25rem 1rem; margin: 1.25rem 0 0; font-size: .9rem }
+dl { display: grid; grid-template-columns: auto 1fr; gap: .25rem 1rem; margin: 1rem 0 0 }
 dt { color: var(--soft) }
 dd { margin: 0; font-family: ui-monospace, monospace; overflow-wrap: anywhere }
-code { display: block; margin-top: .75rem; padding: .6rem .75rem; border: 1px solid var(--line); border-radius: 6px; font: .85rem ui-monospace, monospace; color: var(--ink); overflow-wrap: anywhere }
+code { display: block; margin-top: .5rem; padding: .6rem .75rem; border: 1px solid var(--line); border-radius: 6px; background: var(--ground); font: .85rem ui-monospace, monospace; color: var(--ink); overflow-wrap: anywhere }
 @media (max-width: 30rem) { body { padding: .75rem } main { padding: 1.25rem 1.1rem } }
 `;
 }
