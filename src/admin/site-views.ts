@@ -3,7 +3,9 @@
  *
  * @module
  */
-import type { PolicyRef, RouteConfig, UpstreamAddress } from "../config/resolved.ts";
+
+import { namedPolicies } from "../config/named-policies.ts";
+import type { RouteConfig, UpstreamAddress } from "../config/resolved.ts";
 import type { AdminGate } from "./admin.ts";
 import { endpoint } from "./endpoint.ts";
 import { Issuers, Policies, Routes } from "./schemas.ts";
@@ -97,23 +99,7 @@ export function upstreamWord(address: UpstreamAddress): string {
 }
 
 function policyNames({ policies }: RouteConfig): ReadonlySet<string> {
-  const names = new Set<string>();
-  const visit = (ref: PolicyRef): void => {
-    switch (ref.kind) {
-      case "policy":
-        names.add(ref.name);
-        return;
-      case "not":
-      case "shadow":
-        visit(ref.of);
-        return;
-      case "all":
-      case "any":
-        ref.of.forEach(visit);
-    }
-  };
-  policies.forEach(visit);
-  return names;
+  return new Set(namedPolicies(policies).map(({ ref }) => ref.name));
 }
 
 function namesWhere(routes: readonly RouteConfig[], fits: (route: RouteConfig) => boolean) {

@@ -5,7 +5,8 @@
  * @module
  */
 import { join } from "node:path";
-import type { Config, IssuerConfig, PolicyRef, RouteConfig, YamlPath } from "../config/resolved.ts";
+import { namedPolicies } from "../config/named-policies.ts";
+import type { Config, IssuerConfig, RouteConfig, YamlPath } from "../config/resolved.ts";
 import type { Finding } from "../errors.ts";
 import { type CaseResult, runCases } from "../policy/cases.ts";
 import { compile, type Program } from "../policy/compose.ts";
@@ -114,24 +115,10 @@ function ownOrUsed(policies: PolicySet, used: ReadonlySet<string>): ReadonlySet<
   return new Set(names);
 }
 
-function usedPolicies(routes: readonly RouteConfig[]): Set<string> {
-  const used = new Set<string>();
-  const visit = (ref: PolicyRef): void => {
-    switch (ref.kind) {
-      case "policy":
-        used.add(ref.name);
-        return;
-      case "not":
-      case "shadow":
-        visit(ref.of);
-        return;
-      case "all":
-      case "any":
-        for (const member of ref.of) visit(member);
-    }
-  };
-  for (const { policies } of routes) for (const ref of policies) visit(ref);
-  return used;
+function usedPolicies(routes: readonly RouteConfig[]): ReadonlySet<string> {
+  return new Set(
+    routes.flatMap(({ policies }) => namedPolicies(policies)).map(({ ref }) => ref.name),
+  );
 }
 
 function unusedPolicies(policies: PolicySet, used: ReadonlySet<string>): Finding[] {

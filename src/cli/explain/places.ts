@@ -3,7 +3,9 @@
  *
  * @module
  */
-import type { Config, PolicyRef, RouteConfig } from "../../config/resolved.ts";
+
+import { namedPolicies } from "../../config/named-policies.ts";
+import type { Config, RouteConfig } from "../../config/resolved.ts";
 import type { LoadedPolicy } from "../../policy/load.ts";
 import type { PolicyOutcome } from "../../types.ts";
 import type { ExplainedPolicy } from "./explanation.ts";
@@ -23,28 +25,9 @@ export function placedPolicies(
   { positionOf }: Pick<Config, "positionOf">,
   file: string,
 ): readonly PlacedPolicy[] {
-  const placed: PlacedPolicy[] = [];
-  const visit = (ref: PolicyRef, mode: "enforced" | "shadow"): void => {
-    switch (ref.kind) {
-      case "policy": {
-        const { name, options, path } = ref;
-        const place = `${file}:${positionOf(path).line}`;
-        placed.push({ name, options, place, shadow: mode === "shadow" });
-        return;
-      }
-      case "not":
-        visit(ref.of, mode);
-        return;
-      case "shadow":
-        visit(ref.of, "shadow");
-        return;
-      case "all":
-      case "any":
-        for (const member of ref.of) visit(member, mode);
-    }
-  };
-  for (const ref of policies) visit(ref, "enforced");
-  return placed;
+  return namedPolicies(policies).map(({ ref: { name, options, path }, shadow }) => {
+    return { name, options, place: `${file}:${positionOf(path).line}`, shadow };
+  });
 }
 
 /**

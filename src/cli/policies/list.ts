@@ -4,7 +4,8 @@
  * @module
  */
 import type { TSchema } from "@sinclair/typebox";
-import type { Config, PolicyRef } from "../../config/resolved.ts";
+import { namedPolicies } from "../../config/named-policies.ts";
+import type { Config } from "../../config/resolved.ts";
 import type { PolicySet } from "../../policy/load.ts";
 
 /** One entry in some route's policies. */
@@ -54,22 +55,11 @@ export function listPolicies(
 
 function usesIn({ routes, positionOf }: Config, file: string): ReadonlyMap<string, PolicyUse[]> {
   const uses = new Map<string, PolicyUse[]>();
-  const visit = (ref: PolicyRef, route: string, shadow: boolean): void => {
-    switch (ref.kind) {
-      case "policy": {
-        const use = { route, file, line: positionOf(ref.path).line, shadow };
-        uses.set(ref.name, [...(uses.get(ref.name) ?? []), use]);
-        return;
-      }
-      case "all":
-      case "any":
-        for (const member of ref.of) visit(member, route, shadow);
-        return;
-      case "not":
-      case "shadow":
-        visit(ref.of, route, shadow || ref.kind === "shadow");
+  for (const { name: route, policies } of routes) {
+    for (const { ref, shadow } of namedPolicies(policies)) {
+      const use = { route, file, line: positionOf(ref.path).line, shadow };
+      uses.set(ref.name, [...(uses.get(ref.name) ?? []), use]);
     }
-  };
-  for (const { name, policies } of routes) for (const ref of policies) visit(ref, name, false);
+  }
   return uses;
 }
