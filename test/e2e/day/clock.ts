@@ -2,7 +2,7 @@
  * A clock for programs alone, which whoever has it moves on as fast as work is done. What measures
  * durations in these programs goes on as ever.
  */
-import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -48,6 +48,22 @@ export async function startClock(beginsMs: number): Promise<Clock> {
       write();
     },
     now: () => Date.now() + offsetMs,
-    [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+    [Symbol.dispose]() {
+      rmSync(folder, { recursive: true, force: true });
+      removeRemains();
+    },
   };
+}
+
+/**
+ * The library leaves a page of memory for each program that ends at once, as these do. One that later
+ * got the same number would complain of it.
+ */
+function removeRemains(): void {
+  if (!existsSync(MEMORY)) return;
+  for (const name of readdirSync(MEMORY)) {
+    const pid = /^(?:sem\.faketime_sem|faketime_shm)_(\d+)$/.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`))
+      rmSync(join(MEMORY, name), { force: true });
+  }
 }
