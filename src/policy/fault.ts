@@ -73,5 +73,13 @@ function valuesOf({ token, inquiry, isMadeUp }: Question): string[] {
     const text = typeof next === "string" || typeof next === "number" ? String(next) : "";
     if (text.length >= REDACTED_FROM_LENGTH) values.add(text);
   }
-  return [...values].sort((a, b) => b.length - a.length);
+  const forms = new Set([...values].flatMap(formsOf));
+  return [...forms].sort((a, b) => b.length - a.length);
+}
+
+/** As it stands, and as it stands in an address or in JSON. */
+function formsOf(value: string): readonly string[] {
+  const text = value.toWellFormed();
+  const quoted = JSON.stringify(value).slice(1, -1);
+  return [value, value.toLowerCase(), encodeURIComponent(text), encodeURI(text), quoted];
 }

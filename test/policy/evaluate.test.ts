@@ -302,6 +302,35 @@ describe("faults", () => {
     expect(JSON.stringify(verdict)).not.toContain("wonderland");
   });
 
+  test("a service that does not answer is named without what the token and secrets put there", async () => {
+    process.env.CLAIMGATE_TEST_SECRET = "s3cret/+key==";
+    try {
+      const { verdict } = await ask(
+        `async evaluate({ claims, secret, fetch }) {
+          const key = encodeURIComponent(secret("CLAIMGATE_TEST_SECRET"));
+          const path = encodeURIComponent(claims.email) + "/" + claims.name + "/" + key;
+          await fetch("http://" + claims.tenant + ".localhost:1/" + path);
+          return allow();
+        }`,
+        question({ email: "zoe@acme.dev", name: "Zoë Äpfel", tenant: "ACME-Corp" }),
+      );
+      expect(verdict).toMatchObject({
+        detail: "Error: http://[…].localhost:1/[…]/[…]/[…] could not be asked (ECONNREFUSED)",
+      });
+      expect(JSON.stringify(verdict)).not.toMatch(/zoe|zo%c3|acme|s3cret/i);
+    } finally {
+      delete process.env.CLAIMGATE_TEST_SECRET;
+    }
+  });
+
+  test("a value that was escaped as JSON", async () => {
+    const { verdict } = await ask(
+      "evaluate({ claims }) { throw new Error(JSON.stringify({ claims })); }",
+      question({ name: 'a "quoted\\ name" of hers' }),
+    );
+    expect(JSON.stringify(verdict)).not.toContain("hers");
+  });
+
   test.each([
     ["authorization", "Bearer secret-token.part", ".slice(7)"],
     ["x-token", "Bearer secret-token.part", ".slice(7)"],
