@@ -21,6 +21,8 @@ const NEVER_SEEN: History = Object.freeze({
 });
 
 const pasts = new WeakMap<Question, Promise<TokenHistory>>();
+/** Those that the ledger has not told yet. */
+const underWay = new WeakSet<Question>();
 
 /**
  * The past of the token in question; asked for once, however many policies look at it.
@@ -33,15 +35,19 @@ export function pastOf(question: Question): Promise<TokenHistory> {
     const { nowMs } = question.inquiry;
     const read = question.history ?? (async () => NEVER_SEEN);
     past = (async () => historyView(await read(), nowMs))();
+    underWay.add(question);
+    const end = () => void underWay.delete(question);
     // A policy that does not wait for it must not take the process down.
-    past.catch(leaveToPolicies);
+    past.then(end, end);
     pasts.set(question, past);
   }
   return past;
 }
 
-/** Whoever awaits the promise gets the error. */
-function leaveToPolicies(): void {}
+/** The past that was asked for and is not told yet: that takes the ledger's time, not a policy's. */
+export function pastUnderWay(question: Question): Promise<TokenHistory> | undefined {
+  return underWay.has(question) ? pasts.get(question) : undefined;
+}
 
 /** Dates are made at each look, as nothing can freeze a Date. @param nowMs For a token never seen before. */
 function historyView(history: History, nowMs: number): TokenHistory {

@@ -135,6 +135,38 @@ describe("history()", () => {
     expect(reads).toBe(1);
   });
 
+  test("that the ledger is slow to tell is not the policy's time", async () => {
+    const asksAtOnce = "evaluate: async ({ history }) => ((await history()) ? allow() : allow())";
+    const asksLater = `evaluate: async ({ history }) => {
+      await Promise.resolve();
+      return (await history()) ? allow() : allow();
+    }`;
+    const isSlowItself = `evaluate: async ({ history }) => {
+      await history();
+      await new Promise(() => {});
+      return allow();
+    }`;
+    await using folder = await policyFolder({
+      "at-once.ts": policy(asksAtOnce),
+      "later.ts": policy(asksLater),
+      "slow.ts": policy(isSlowItself),
+    });
+    const set = await loaded(folder.path);
+    const codeOf = async (name: string) => {
+      const told = Promise.withResolvers<typeof HISTORY>();
+      const about = { ...question(), history: () => told.promise };
+      const asked = evaluate(compiled(set, ref(name)), about, 20);
+      await Bun.sleep(100);
+      told.resolve(HISTORY);
+      const { verdict } = await asked;
+      return verdict.kind === "fault" ? verdict.code : verdict.kind;
+    };
+    expect(await codeOf("at-once")).toBe("allow");
+    expect(await codeOf("later")).toBe("allow");
+    expect(await codeOf("slow")).toBe("timeout");
+    set.dispose();
+  });
+
   test("that cannot be read closes the gate", async () => {
     await using folder = await policyFolder({
       "one.ts": policy("evaluate: async ({ history }) => ((await history()) ? allow() : allow())"),
