@@ -104,7 +104,8 @@ function forgottenAt(target: Target, circumstances: Circumstances): number {
       ? expiresAt * 1_000
       : // What is accepted now expires by then: `maxLifetime` itself has the tolerance.
         nowMs + Math.max(longest("maxLifetimeSeconds") + toleranceMs, sessionMs);
-  const endMs = Math.min(expiryMs + toleranceMs, nowMs + LONGEST_MS);
+  // Some issuers write fractions of seconds, and a store takes whole milliseconds alone.
+  const endMs = Math.ceil(Math.min(expiryMs + toleranceMs, nowMs + LONGEST_MS));
   return endMs > nowMs ? endMs : nowMs + SHOWN_MS;
 }
 

@@ -71,7 +71,7 @@ export function newEntry({ id, token, lint, key }: Facts): Entry {
     id,
     lint,
     key,
-    expiresAtMs: token.expiresAt * 1_000,
+    expiresAtMs: expiryOf(token),
     fresh: undefined,
     sending: undefined,
     known: undefined,
@@ -82,9 +82,14 @@ export function newEntry({ id, token, lint, key }: Facts): Entry {
   };
 }
 
+/** Some issuers write fractions of seconds, and a store takes whole milliseconds alone. */
+function expiryOf({ expiresAt }: Token): number {
+  return Math.ceil(expiresAt * 1_000);
+}
+
 /** On the way of every request: a few comparisons, and nothing made but what is new. */
 export function noteRequest(entry: Entry, seen: Seen, nowMs: number): void {
-  const expiresAtMs = seen.token.expiresAt * 1_000;
+  const expiresAtMs = expiryOf(seen.token);
   if (expiresAtMs > entry.expiresAtMs) entry.expiresAtMs = expiresAtMs; // a session was renewed
   entry.fresh ??= newDraft(entry, seen.token, nowMs);
   const { fresh } = entry;
@@ -120,7 +125,7 @@ function newDraft({ id, expiresAtMs, lint }: Entry, token: Token, nowMs: number)
     subject: subject.length > LONGEST.subject ? subject.slice(0, LONGEST.subject) : subject,
     ...(client !== undefined && { client }),
     ...(jti !== undefined && { jti }),
-    ...(issuedAt !== undefined && { issuedAtMs: issuedAt * 1_000 }),
+    ...(issuedAt !== undefined && { issuedAtMs: Math.floor(issuedAt * 1_000) }),
     expiresAtMs,
     firstMs: nowMs,
     lastMs: nowMs,

@@ -53,6 +53,11 @@ describe("revocationOf()", () => {
     },
   );
 
+  test("ends in a whole millisecond, as stores want it, whatever fractions an issuer writes", () => {
+    const expiresAt = NOW + 100.000_123_4;
+    expect(made({ kind: "token", hash: "h", expiresAt }).untilMs).toBe((NOW + 190) * 1_000 + 1);
+  });
+
   // What is accepted now expires by now + maxLifetime + tolerance, and is accepted for a tolerance more.
   test.each([
     ["of its issuer", { kind: "jti", issuer: ISSUER, id: "t1" }, HOUR + 60],

@@ -595,3 +595,20 @@ describe("the sweep", () => {
     expect(events).toEqual(["sightings_unswept"]);
   });
 });
+
+test("a token whose issuer writes fractions of seconds keeps nobody's sightings from the store", async () => {
+  await using folder = await tempFolder();
+  const store = await openSqliteStore(`${folder.path}/claimgate.db`, { now: () => NOW_MS });
+  try {
+    const { sightings, note } = openForTest(memoryStore(), { store });
+    note(tokenOf({ digest: "a", expiresAt: NOW + 900.000_123_4, issuedAt: NOW - 0.000_123_4 }));
+    note(tokenOf({ digest: "b", subject: "bob" }));
+    await sightings.flush();
+    const found = await store.sightings({ limit: 10 });
+    expect(found.map(({ subject }) => subject).sort()).toEqual(["alice", "bob"]);
+    expect(found.every(({ expiresAtMs }) => Number.isInteger(expiresAtMs))).toBe(true);
+    await sightings.close();
+  } finally {
+    await store.close();
+  }
+});
