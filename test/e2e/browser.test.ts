@@ -7,7 +7,14 @@ import { describeWith } from "../support/needs.ts";
 import { findProgram } from "../support/packages.ts";
 import { type TempFolder, tempFolder } from "../support/temp-folder.ts";
 import { CLIENT_SECRET, openStage, type Stage, startBoard, startSite } from "./browser-stage.ts";
-import { keepScreenshot, launchChromium, openPerson, type Person, signInAt } from "./chromium.ts";
+import {
+  factsOf,
+  keepScreenshot,
+  launchChromium,
+  openPerson,
+  type Person,
+  signInAt,
+} from "./chromium.ts";
 import { until } from "./claimgate.ts";
 
 const LIMIT_MS = 45_000;
@@ -302,6 +309,12 @@ opened.onerror = () => { socket.textContent = "refused" };
         await signInAt(stage.provider.issuer, tab, "alice");
         expect(tab.url()).toBe(`${url}/strong/page`);
         await keepScreenshot(tab, "step-up");
+        // In the usual colour.
+        expect(await factsOf(tab)).toMatchObject({
+          hardToRead: [],
+          hardToHit: 0,
+          isTooWide: false,
+        });
         expect(await tab.locator("body").textContent()).toContain("not in the way");
         person.went.length = 0;
         expect((await tab.goto(`${url}/strong/page`))?.status()).toBe(403);
