@@ -6,6 +6,8 @@
 import type { Config } from "../config/resolved.ts";
 import type { Gate } from "../gate/site.ts";
 import type { Store } from "../store/store.ts";
+import type { Counts } from "../telemetry/metrics.ts";
+import type { Standing } from "../telemetry/standing.ts";
 
 /** What of the gate is looked at here. */
 export type AdminGate = Pick<
@@ -28,7 +30,11 @@ export type AdminDependencies = {
   /** @returns Whether the new configuration is in force; if not, the old one still is. */
   readonly reload: () => Promise<boolean>;
   readonly version: string;
+  /** Only where this is one of several processes that serve together: what all have counted. */
+  readonly countAll?: () => Promise<Counted>;
 };
+
+export type Counted = { readonly counts: Counts; readonly standing: Standing };
 
 export type Admin = AdminDependencies & {
   readonly gate: AdminGate;

@@ -65,6 +65,7 @@ export function shownConfig(config: Config): Record<string, unknown> {
     ledger: { retainMs: config.ledger.retainMs },
     admin: { listen: listenWord(admin.listen), token: setOrNot(admin.token) },
     brand: config.brand,
+    workers: config.workers,
     log: { level: config.log.level },
   };
 }

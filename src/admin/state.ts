@@ -4,7 +4,8 @@
  * @module
  */
 import { Type } from "@sinclair/typebox";
-import { type Admin, recordAct } from "./admin.ts";
+import { processUse, type Standing } from "../telemetry/standing.ts";
+import { type Admin, type AdminGate, type Counted, recordAct } from "./admin.ts";
 import { endpoint } from "./endpoint.ts";
 import { ProblemError } from "./problem.ts";
 import { Reloaded } from "./schemas.ts";
@@ -35,13 +36,33 @@ export const metricsEndpoint = endpoint({
   async answer(admin) {
     // Not before somebody asks: what serves starts the sooner.
     const { EXPOSITION_TYPE, exposition } = await import("../telemetry/exposition.ts");
-    const { gate } = admin;
-    const text = await exposition(gate.metrics.counts, standingOf(admin), gate.now());
+    const { counts, standing } = await (admin.countAll?.() ?? countOf(admin));
+    const text = await exposition(counts, standing, admin.gate.now());
     return new Response(text, { headers: { "Content-Type": EXPOSITION_TYPE } });
   },
 });
 
-function standingOf({ gate, version, startedMs, standing }: Admin) {
+function countOf({ gate, version, startedMs, standing }: Admin): Counted {
+  const { storeFollowers } = standing;
+  return {
+    counts: gate.metrics.counts,
+    standing: standingOf(gate, { version, startedMs, storeFollowers }),
+  };
+}
+
+type Circumstances = {
+  readonly version: string;
+  /** Milliseconds since 1970. */
+  readonly startedMs: number;
+  /** Clients of the stream of decisions that read the store. */
+  readonly storeFollowers: number;
+};
+
+/** How a gate stands, in this process. */
+export function standingOf(
+  gate: AdminGate,
+  { version, startedMs, storeFollowers }: Circumstances,
+): Standing {
   const { revocations, sightings, audit } = gate.ledger;
   return {
     version,
@@ -50,7 +71,7 @@ function standingOf({ gate, version, startedMs, standing }: Admin) {
     revocations: revocations.list().length,
     streamsOpen: gate.streams.count(),
     auditBacklog: audit.backlog(),
-    followers: gate.decisions.followers + standing.storeFollowers,
+    followers: gate.decisions.followers + storeFollowers,
     isStoreFresh: revocations.state().fresh,
     isDraining: gate.draining,
     lastReload: gate.lastReload,
@@ -58,5 +79,6 @@ function standingOf({ gate, version, startedMs, standing }: Admin) {
       const { state, keys: count, fetchedAt } = keys.state();
       return { name: config.name, state, keys: count, fetchedMs: fetchedAt };
     }),
+    process: processUse(),
   };
 }

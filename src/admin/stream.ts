@@ -44,13 +44,14 @@ export const streamEndpoint = endpoint({
   answers: "text/event-stream",
   async answer(admin, { query, request, setIdleLimit }) {
     const { source = "gate", ...asked } = query;
+    // Of a gate of several processes, this one knows but its own decisions.
+    const isFromStore = source === "store" || admin.countAll !== undefined;
     const filter = filterOf(asked);
     const stop = new AbortController();
     const ending = AbortSignal.any([request.signal, admin.ending, stop.signal]);
-    const events =
-      source === "gate"
-        ? gateEvents(admin.gate.decisions, filter, ending)
-        : storeEvents(admin, await admin.store.anchors(), filter, ending);
+    const events = isFromStore
+      ? storeEvents(admin, await admin.store.anchors(), filter, ending)
+      : gateEvents(admin.gate.decisions, filter, ending);
     // Before the answer's head: what cannot be had is a plain problem.
     const first = await events.next();
     if (first.done) throw new ProblemError("overloaded", undefined, { "Retry-After": "10" });

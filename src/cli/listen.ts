@@ -47,8 +47,29 @@ export type TlsMaterial = {
   readonly clientAuth: TlsConfig["clientAuth"];
 };
 
+const PORT_UNKNOWN =
+  "a listener on any free port cannot come later where workers share it: name a port, or start the gate anew";
+
 /** Bytes; above our own bounds, so that what is too large gets our 414 or 431 and not a bare one. */
 const PARSER_HEADER_LIMIT = 64 * 1024;
+
+/** A port that several processes have together. */
+export type SharedPorts = {
+  /** How many. */
+  readonly workers: number;
+  /** The one that all have for the address; `undefined` for one that was not known at the start. */
+  readonly portOf: (address: {
+    readonly hostname: string;
+    readonly port: number;
+  }) => number | undefined;
+};
+
+type SocketOptions = {
+  /** The listener of the same address whose place this one takes. */
+  readonly successorOf?: Listener | undefined;
+  /** Where other workers listen on the same port. */
+  readonly shared?: SharedPorts | undefined;
+};
 
 /** @throws GateError `state_unusable` when a file cannot be read. */
 export async function readTls(tls: TlsConfig): Promise<TlsMaterial> {
@@ -67,7 +88,6 @@ export async function readTls(tls: TlsConfig): Promise<TlsMaterial> {
 }
 
 /**
- * @param successorOf The listener of the same address whose place this one takes.
  * @throws GateError `port_taken` when the address is in use or may not be used; `config_invalid`
  *   when the certificate and key do not work.
  */
@@ -76,7 +96,7 @@ export async function listen(
   address: ListenAddress,
   config: Config,
   tls: TlsMaterial | undefined,
-  successorOf?: Listener,
+  { successorOf, shared }: SocketOptions = {},
 ): Promise<Listener> {
   if (address.kind === "unix") await removeStaleSocket(address.path);
   const connection = {
@@ -99,7 +119,9 @@ export async function listen(
     },
     { parse: "none" },
   );
-  const port = address.kind === "unix" ? 0 : (successorOf?.port ?? address.port);
+  const port =
+    address.kind === "unix" ? 0 : (successorOf?.port ?? shared?.portOf(address) ?? address.port);
+  if (shared !== undefined && port === 0) throw new GateError("config_invalid", PORT_UNKNOWN);
   const open = (reusePort: boolean): Server => {
     const options = {
       ...(tls !== undefined && { tls: tlsOptions(tls), http2: config.http.http2 }),
@@ -122,8 +144,9 @@ export async function listen(
     // A renewed certificate needs a second server on the same port (Linux alone has that).
     // The plain try before it finds a port that another program holds, which sharing would hide.
     const shares = address.kind === "tcp" && process.platform === "linux";
-    if (shares && successorOf === undefined && port !== 0) await open(false).stop(true);
-    if (shares && successorOf !== undefined) steerToSuccessor(port);
+    const isFirst = successorOf === undefined && shared === undefined;
+    if (shares && isFirst && port !== 0) await open(false).stop(true);
+    if (shares && successorOf !== undefined) steerToSuccessor(port, shared?.workers ?? 1);
     // Elsewhere a port has one owner at a time: the former one makes room.
     if (!shares) successorOf?.stop();
     server = open(shares);
@@ -201,7 +224,7 @@ async function removeStaleSocket(path: string): Promise<void> {
   await unlink(path);
 }
 
-function listenFault(address: ListenAddress, cause: unknown): GateError {
+export function listenFault(address: ListenAddress, cause: unknown): GateError {
   const where = address.kind === "unix" ? address.path : `${address.hostname}:${address.port}`;
   const code = (cause as { code?: unknown } | null)?.code;
   if (code === "EADDRINUSE") {

@@ -3,17 +3,18 @@
  *
  * @module
  */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import { loadConfig } from "../config/load.ts";
 import { GateError } from "../errors.ts";
 import { watchFiles } from "../policy/watch.ts";
-import { createLog, type Log, type LogLevel } from "../telemetry/log.ts";
+import { createLog, type Log, type LogLevel, type LogOptions } from "../telemetry/log.ts";
 import { openSink } from "../telemetry/sink.ts";
 import { USUAL_CONFIG } from "./options.ts";
 import { hasColour } from "./paint.ts";
 import { asUsage, type QuickOptions, writeQuickConfig } from "./quick-config.ts";
 import { logFault, type RunningGate, startGate } from "./start-gate.ts";
 
-type ServeFlags = QuickOptions & { readonly config?: string };
+type ServeFlags = QuickOptions & { readonly config?: string; readonly worker?: string };
 
 export function serveCommand(program: Command): void {
   program
@@ -25,14 +26,15 @@ export function serveCommand(program: Command): void {
     .option("--audience <name>", "without a file: what tokens must be meant for")
     .option("--require <claim=value>", "without a file: a claim that tokens must have")
     .option("--listen <address>", "without a file: where to listen (default 127.0.0.1:8080)")
+    .addOption(new Option("--worker <number>", "one of several processes").hideHelp())
     .addHelpText(
       "after",
       "\nExample:\n  claimgate serve --upstream http://127.0.0.1:9000 --issuer https://id.example.com --audience api --require roles=staff",
     )
-    .action((flags: ServeFlags) => serve(flags));
+    .action(serve);
 }
 
-async function serve(flags: ServeFlags): Promise<void> {
+async function serve({ worker, ...flags }: ServeFlags): Promise<void> {
   if (process.env.NODE_TLS_REJECT_UNAUTHORIZED === "0") {
     const message =
       "refuse to serve with NODE_TLS_REJECT_UNAUTHORIZED=0: it would trust any issuer; unset it";
@@ -40,8 +42,20 @@ async function serve(flags: ServeFlags): Promise<void> {
   }
   await using quick = isQuick(flags) ? await writeQuickConfig(flags) : undefined;
   const file = quick?.file ?? flags.config ?? USUAL_CONFIG;
+  const loaded = await loadConfig(file, process.env);
+  if (worker !== undefined) {
+    const { serveAsWorker } = await import("./workers/worker.ts");
+    return serveAsWorker({ number: Number(worker), file, loaded, onStart: catchStray });
+  }
+  if (loaded.ok && loaded.value.workers > 1) {
+    const { supervise } = await import("./supervise.ts");
+    const [sink, style] = [openSink(Bun.stderr.writer()), logStyle()];
+    process.exitCode = await supervise({ file, config: loaded.value, sink, style });
+    return;
+  }
   const running = await startGate({
     file,
+    loaded,
     environment: process.env,
     openLog: openServeLog,
     now: Date.now,
@@ -50,16 +64,20 @@ async function serve(flags: ServeFlags): Promise<void> {
     throw quick && isAboutFlags ? asUsage(fault.findings, quick.text) : fault;
   });
   const { log } = running.gate;
-  // One request's broken callback must not end everybody else's.
-  for (const event of ["uncaughtException", "unhandledRejection"] as const) {
-    process.on(event, (fault: unknown) => {
-      logFault(log, "internal_fault", "something failed outside any request", fault);
-    });
-  }
+  catchStray(running);
   tellListening(log, running.urls());
   await untilTold(running);
   log.event("info", "draining", "draining: requests under way finish, then the gate ends");
   await running.drain();
+}
+
+/** One request's broken callback must not end everybody else's. */
+function catchStray({ gate }: RunningGate): void {
+  for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+    process.on(event, (fault: unknown) => {
+      logFault(gate.log, "internal_fault", "something failed outside any request", fault);
+    });
+  }
 }
 
 function tellListening(log: Log, urls: readonly string[]): void {
@@ -68,14 +86,20 @@ function tellListening(log: Log, urls: readonly string[]): void {
 
 /** A readable log on a terminal, JSON lines for everything else. */
 export function openServeLog(level: () => LogLevel): Log {
-  const isTerminal = process.stderr.isTTY === true;
   return createLog({
     sink: openSink(Bun.stderr.writer()),
-    format: isTerminal ? "readable" : "json",
-    colour: hasColour(process.stderr) ? "always" : "never",
+    ...logStyle(),
     level,
     now: Date.now,
   });
+}
+
+function logStyle(): Pick<LogOptions, "format" | "colour"> {
+  const isTerminal = process.stderr.isTTY === true;
+  return {
+    format: isTerminal ? "readable" : "json",
+    colour: hasColour(process.stderr) ? "always" : "never",
+  };
 }
 
 /** Resolves at SIGTERM or SIGINT; a second one ends the process at once. Reloads until then. */

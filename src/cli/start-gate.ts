@@ -5,7 +5,8 @@
  * @module
  */
 import { version } from "../../package.json";
-import { openAdmin } from "../admin/api.ts";
+import type { AdminDependencies } from "../admin/admin.ts";
+import { type AdminApi, openAdmin } from "../admin/api.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config, ListenAddress } from "../config/resolved.ts";
 import { type Finding, GateError } from "../errors.ts";
@@ -19,10 +20,11 @@ import { openStreams } from "../gate/streams.ts";
 import { reportStray } from "../policy/graph.ts";
 import { closeTunnels } from "../proxy/tunnel.ts";
 import { err, type Result } from "../result.ts";
+import type { Store } from "../store/store.ts";
 import type { Log, LogLevel } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { openSubjectHash } from "../telemetry/subject-hash.ts";
-import { type Listener, listen, readTls, type TlsMaterial } from "./listen.ts";
+import { type Listener, listen, readTls, type SharedPorts, type TlsMaterial } from "./listen.ts";
 
 export type RunningGate = {
   readonly gate: Gate;
@@ -33,6 +35,8 @@ export type RunningGate = {
   readonly reload: () => Promise<boolean>;
   /** Lets requests under way finish, up to `drainMs`, then cuts the rest. */
   readonly drain: () => Promise<void>;
+  /** Resolves once sockets that a reload has replaced take no more connections. */
+  readonly handedOver: () => Promise<unknown>;
 };
 
 export type StartOptions = {
@@ -42,10 +46,25 @@ export type StartOptions = {
   /** Given the level that the configuration in force asks for. */
   readonly openLog: (level: () => LogLevel) => Log;
   readonly now: () => number;
+  /** The configuration, where it has been read already. */
+  readonly loaded?: Awaited<ReturnType<typeof loadConfig>>;
+  /** Where this is one of several processes that serve together. */
+  readonly team?: Team;
+};
+
+/** The other workers, as one of them sees them. */
+export type Team = SharedPorts & {
+  /** One of them has the admin API, for all. */
+  readonly hasAdmin: boolean;
+  /** Reloads all. @returns Whether the new configuration is in force. */
+  readonly reload: () => Promise<boolean>;
+  readonly countAll: NonNullable<AdminDependencies["countAll"]>;
+  /** Out of buckets that all share; rejects when they cannot be asked. */
+  readonly takeTokens: NonNullable<Store["takeTokens"]>;
 };
 
 /** How long requests under way may take once the gate is told to end. */
-const DRAIN_MS = 30_000;
+export const DRAIN_MS = 30_000;
 const DRAIN_POLL_MS = 20;
 
 /**
@@ -53,10 +72,13 @@ const DRAIN_POLL_MS = 20;
  *   `port_taken`, `state_unusable`.
  */
 export async function startGate(options: StartOptions): Promise<RunningGate> {
-  const { file, environment, now } = options;
+  const { file, environment, now, team } = options;
   let onStray = reportStray;
-  const assembleNow = () => assembleFile(file, environment, (error) => onStray(error));
-  const assembly = await assembleNow();
+  const assembleNow = async (loaded?: StartOptions["loaded"]) => {
+    const config = loaded ?? (await loadConfig(file, environment));
+    return config.ok ? await assemble(config.value, file, (error) => onStray(error)) : config;
+  };
+  const assembly = await assembleNow(options.loaded);
   if (!assembly.ok) throw configFault(file, assembly.error);
   let config = assembly.value.config;
 
@@ -65,7 +87,8 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     logFault(log, "policy_stray", "policy code failed where nobody waits", error);
   warnOf(log, assembly.value.warnings);
   let tls = config.tls && (await readTls(config.tls));
-  const ledger = await openLedger(() => config, { log, now });
+  const takeTokens = team?.takeTokens;
+  const ledger = await openLedger(() => config, { log, now, ...(takeTokens && { takeTokens }) });
   const { revocations, sightings } = ledger;
   const login = openGateLogin({ site: () => gate.site, ledger, log, now });
   const { sessions } = login;
@@ -83,18 +106,22 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     now,
     subjectHash: await openSubjectHash(stateFolderOf(config)),
   };
-  let listeners = await openListeners(gate, config, tls, []).catch(async (fault) => {
+  let listeners = await openListeners(gate, config, tls, { team }).catch(async (fault) => {
     retireSite(gate.site, undefined);
     await ledger.close();
     throw fault;
   });
 
-  const admin = await openAdmin(gate, {
-    config: () => config,
-    store: ledger.store,
-    reload: () => reload(),
-    version,
-  }).catch(async (fault) => {
+  const admin = await openAdminIfMine(
+    gate,
+    {
+      config: () => config,
+      store: ledger.store,
+      reload: () => reload(),
+      version,
+    },
+    team,
+  ).catch(async (fault) => {
     await Promise.all(listeners.map((listener) => listener.cut()));
     retireSite(gate.site, undefined);
     await ledger.close();
@@ -119,12 +146,11 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     const kept = listeners.filter((listener) => keeps(listener, config, next.config, tls, nextTls));
     if (kept.length < listeners.length) await handingOver;
     const site = await openSite(next, gate.site, siteParts);
-    const opened = await openListeners(gate, next.config, nextTls, listeners, kept).catch(
-      (fault) => {
-        retireSite(site, gate.site);
-        throw fault;
-      },
-    );
+    const places = { former: listeners, kept, team };
+    const opened = await openListeners(gate, next.config, nextTls, places).catch((fault) => {
+      retireSite(site, gate.site);
+      throw fault;
+    });
     const former = gate.site;
     gate.site = site;
     const replaced = listeners.filter((listener) => !opened.includes(listener));
@@ -157,7 +183,8 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     gate.metrics.reloaded(inForce ? "in_force" : "refused");
     if (next.ok && inForce) {
       warnOf(log, next.value.warnings);
-      log.event("info", "reloaded", "the new configuration is in force");
+      // Of several workers one alone says nothing yet of what clients meet.
+      log.event("info", team ? "worker_reloaded" : "reloaded", "the new configuration is in force");
     } else {
       log.event("error", "reload_refused", "the former configuration stays in force");
     }
@@ -174,7 +201,7 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     if (pending() > 0)
       log.event("warn", "drain_cut", "cut what was still open", { open: pending() });
     await Promise.all(all.map((listener) => listener.cut()));
-    await admin.close();
+    await admin?.close();
     gate.streams.stop();
     gate.assertions.close();
     gate.decisions.close();
@@ -190,11 +217,12 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     watched: () => watchedFiles(config),
     reload,
     drain,
+    handedOver: () => handingOver,
   };
 }
 
 /** What asks while the work is under way shares the run that starts next. */
-function oneAtATime(work: () => Promise<boolean>): () => Promise<boolean> {
+export function oneAtATime(work: () => Promise<boolean>): () => Promise<boolean> {
   let running: Promise<boolean> | undefined;
   let waiting: Promise<boolean> | undefined;
   return function start(): Promise<boolean> {
@@ -219,29 +247,37 @@ export function configFault(file: string, findings: readonly Finding[]): GateErr
   return new GateError("config_invalid", message, { findings });
 }
 
-async function assembleFile(
-  file: string,
-  environment: StartOptions["environment"],
-  onStray: (error: unknown) => void,
-): Promise<Result<Assembly, readonly Finding[]>> {
-  const config = await loadConfig(file, environment);
-  return config.ok ? await assemble(config.value, file, onStray) : config;
+async function openAdminIfMine(
+  gate: Gate,
+  own: AdminDependencies,
+  team: Team | undefined,
+): Promise<AdminApi | undefined> {
+  if (team === undefined) return openAdmin(gate, own);
+  const { hasAdmin, reload, countAll } = team;
+  return hasAdmin ? openAdmin(gate, { ...own, reload, countAll }) : undefined;
 }
+
+type Places = {
+  /** Those that are open, whose places new ones take. */
+  readonly former?: readonly Listener[];
+  /** Those of them that stay. */
+  readonly kept?: readonly Listener[];
+  readonly team: Team | undefined;
+};
 
 /** Opens what is not open yet; when one cannot be, those opened here are closed again. */
 async function openListeners(
   gate: Gate,
   config: Config,
   tls: TlsMaterial | undefined,
-  former: readonly Listener[],
-  kept: readonly Listener[] = [],
+  { former = [], kept = [], team }: Places,
 ): Promise<Listener[]> {
   const listeners: Listener[] = [];
   try {
     for (const address of config.listen) {
       const same = (listener: Listener) => Bun.deepEquals(listener.address, address);
-      const open = kept.find(same);
-      listeners.push(open ?? (await listen(gate, address, config, tls, former.find(same))));
+      const socket = { successorOf: former.find(same), shared: team };
+      listeners.push(kept.find(same) ?? (await listen(gate, address, config, tls, socket)));
     }
   } catch (fault) {
     const fresh = listeners.filter((listener) => !kept.includes(listener));
@@ -282,6 +318,7 @@ function refuseOtherPlaces(before: Config, after: Config): void {
   const other = [
     ...(Bun.deepEquals(before.store, after.store) ? [] : ["store"]),
     ...(Bun.deepEquals(before.admin.listen, after.admin.listen) ? [] : ["admin.listen"]),
+    ...(before.workers === after.workers ? [] : ["workers"]),
   ];
   if (other.length === 0) return;
   const message = `${other.join(" and ")} cannot change while the gate runs; start it anew for that`;

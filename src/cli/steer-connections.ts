@@ -5,12 +5,14 @@
  * alone, Linux goes on giving the first one half of what arrives, until its socket closes; and
  * what then waits in its queue, or is half way through the TCP handshake, is reset. So the port
  * gets a rule first: whatever arrives goes to the second socket as soon as there is one. The
- * first then has time to answer what it was given before.
+ * first then has time to answer what it was given before. Where several workers share the port,
+ * it is the socket beyond theirs: while there is none, Linux goes on spreading what arrives.
  *
  * @module
  */
-import { dlopen, FFIType, ptr } from "bun:ffi";
+import { ptr } from "bun:ffi";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { openLibc } from "./libc.ts";
 
 // <asm-generic/socket.h>, <linux/filter.h>, <net/tcp_states.h>
 const SOL_SOCKET = 1;
@@ -18,25 +20,18 @@ const SO_ATTACH_REUSEPORT_CBPF = 51;
 const BPF_RETURN_CONSTANT = 0x06;
 const TCP_LISTEN = "0A";
 
-/** The index within the group of sockets; while there is but one, Linux takes that. */
-const SECOND = 1;
-
-const LIBRARIES = [
-  "libc.so.6",
-  `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`,
-];
-
 /**
- * To be called while one server of ours listens on the port, before a second one is opened.
+ * To be called while a server of ours listens on the port, before its successor is opened.
  *
+ * @param servers How many have the port now, this process's and others'.
  * @returns Whether the rule is in force. Where it is not (no Linux, no /proc, a sandbox that
  *   forbids it) renewing works all the same, but may reset a connection that is just being made.
  */
-export function steerToSuccessor(port: number): boolean {
+export function steerToSuccessor(port: number, servers: number): boolean {
   if (process.platform !== "linux") return false;
   try {
     const descriptors = listeningDescriptors(port);
-    return descriptors.length > 0 && descriptors.every(attachRule);
+    return descriptors.length > 0 && descriptors.every((one) => attachRule(one, servers));
   } catch {
     return false; // the caller is told; there is nothing to mend
   }
@@ -65,41 +60,20 @@ function linkOf(descriptor: number): string {
   }
 }
 
-/** Attaches the filter program `return SECOND` (struct sock_fprog) to the socket's group. */
-function attachRule(descriptor: number): boolean {
+/**
+ * Attaches a filter program that returns an index within the socket's group (struct sock_fprog).
+ * An index that nobody has is no answer: Linux then spreads connections as without the rule.
+ */
+function attachRule(descriptor: number, index: number): boolean {
   const instruction = new DataView(new ArrayBuffer(8));
   instruction.setUint16(0, BPF_RETURN_CONSTANT, true);
-  instruction.setUint32(4, SECOND, true);
+  instruction.setUint32(4, index, true);
   const program = new DataView(new ArrayBuffer(16));
   program.setUint16(0, 1, true); // instructions
   program.setBigUint64(8, BigInt(ptr(instruction)), true);
   const { byteLength } = program;
-  const { setsockopt } = openLibrary().symbols;
+  const { setsockopt } = openLibc();
   return (
     setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, ptr(program), byteLength) === 0
   );
-}
-
-const SYMBOLS = {
-  setsockopt: {
-    args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.u32],
-    returns: FFIType.i32,
-  },
-} as const;
-
-type Library = ReturnType<typeof dlopen<typeof SYMBOLS>>;
-
-let library: Library | undefined;
-
-/** @throws Error when the system's library has none of the names we know. */
-function openLibrary(): Library {
-  for (const name of LIBRARIES) {
-    try {
-      library ??= dlopen(name, SYMBOLS);
-    } catch {
-      // the other kind of Linux
-    }
-  }
-  if (library === undefined) throw new Error("Cannot open the system's C library");
-  return library;
 }

@@ -19,6 +19,7 @@ import { readRoutes } from "./read-routes.ts";
 import { readPages, readSession } from "./read-session.ts";
 import { readRevocation, readStore } from "./read-store.ts";
 import { readOrigin, readSecureUrl } from "./read-url.ts";
+import { readWorkers } from "./read-workers.ts";
 import { openReport, type Reading } from "./report.ts";
 import type { Config, TlsConfig } from "./resolved.ts";
 import { type FileContent, FileSchema } from "./schema.ts";
@@ -63,13 +64,6 @@ async function readConfig(content: FileContent, file: string, reading: Reading):
   const { folder, report, source } = reading;
   const listens = readListen(content.listen, reading);
   checkPlainListen(listens, content, reading);
-  if ((content.workers ?? 1) !== 1) {
-    report.at(["workers"], {
-      code: "key_not_supported",
-      message: "more than one worker is not supported by this version yet",
-      fix: "write 1, or remove it",
-    });
-  }
   const tls = content.tls && (await readTls(content.tls, reading));
   const geo =
     content.geo === undefined ? undefined : await readFilePath(content.geo, ["geo"], reading);
@@ -128,6 +122,11 @@ async function readConfig(content: FileContent, file: string, reading: Reading):
       reading,
     ),
     ...(brand !== undefined && { brand }),
+    workers: readWorkers(
+      content.workers,
+      listens.map(({ address }) => address),
+      reading,
+    ),
     log: { level: content.log?.level ?? "info" },
     positionOf: source.positionOf,
   };

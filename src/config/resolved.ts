@@ -272,6 +272,8 @@ export type Config = {
   readonly ledger: { readonly retainMs: number };
   readonly admin: AdminConfig;
   readonly brand?: BrandConfig;
+  /** Processes that serve together; 1 is this one alone. */
+  readonly workers: number;
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
   /** The place of a value, or of its nearest ancestor that is written. */
   readonly positionOf: (path: YamlPath) => Position;

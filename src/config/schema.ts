@@ -321,7 +321,11 @@ export const FileSchema = Type.Object(
     admin: Type.Optional(AdminSchema),
     pages: Type.Optional(PagesSchema),
     workers: Type.Optional(
-      Type.Integer({ description: "Processes that serve. This version has 1.", default: 1 }),
+      Type.Union([Type.Integer({ minimum: 1, maximum: 64 }), Type.Literal("auto")], {
+        description:
+          "Processes that serve together (Linux): a number up to 64, or auto, one for each core. Default 1.",
+        default: 1,
+      }),
     ),
     log: Type.Optional(
       Type.Object(

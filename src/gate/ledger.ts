@@ -34,7 +34,12 @@ export type Ledger = {
   close(): Promise<void>;
 };
 
-type Dependencies = { readonly log: Log; readonly now: () => number };
+type Dependencies = {
+  readonly log: Log;
+  readonly now: () => number;
+  /** Where processes of one machine share buckets that their store does not have. */
+  readonly takeTokens?: NonNullable<Store["takeTokens"]>;
+};
 
 /**
  * @param config The one in force, read at each use.
@@ -42,7 +47,7 @@ type Dependencies = { readonly log: Log; readonly now: () => number };
  */
 export async function openLedger(
   config: () => Config,
-  { log, now }: Dependencies,
+  { log, now, takeTokens }: Dependencies,
 ): Promise<Ledger> {
   const store = await openStore(config().store, { now, whenDown: "wait" });
   try {
@@ -78,10 +83,11 @@ export async function openLedger(
       onLoss: (message) => log.event("error", "audit_lost", message),
     });
     const summary = openSummary({ audit, now });
+    const shared = store.takeTokens ?? takeTokens;
     const limiter = createLimiter({
       now,
       warn: (message) => log.event("warn", "limits_local", message),
-      ...(store.takeTokens !== undefined && { takeTokens: store.takeTokens }),
+      ...(shared !== undefined && { takeTokens: shared }),
     });
     return {
       store,

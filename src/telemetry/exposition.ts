@@ -5,30 +5,7 @@
  */
 import { type Metric, Registry } from "prom-client";
 import { BOUNDS_MS, type Counts, type Durations } from "./metrics.ts";
-
-/** What is not counted but simply is, at the moment of asking. */
-export type Standing = {
-  readonly version: string;
-  readonly startedMs: number;
-  readonly tokensTracked: number;
-  readonly revocations: number;
-  readonly streamsOpen: number;
-  /** Records that are not in the store yet. */
-  readonly auditBacklog: number;
-  /** Clients of the live stream of decisions. */
-  readonly followers: number;
-  readonly isStoreFresh: boolean;
-  readonly isDraining: boolean;
-  readonly lastReload?: { readonly inForce: boolean; readonly atMs: number } | undefined;
-  readonly issuers: readonly IssuerStanding[];
-};
-
-type IssuerStanding = {
-  readonly name: string;
-  readonly state: "fresh" | "stale" | "missing";
-  readonly keys: number;
-  readonly fetchedMs?: number | undefined;
-};
+import type { Standing } from "./standing.ts";
 
 export const EXPOSITION_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
@@ -55,7 +32,7 @@ export async function exposition(
   };
   addCounts(add, counts);
   addStanding(add, standing, nowMs);
-  addProcess(add, standing.startedMs);
+  addProcess(add, standing);
   return registry.metrics();
 }
 
@@ -146,7 +123,13 @@ function addStanding(add: Add, standing: Standing, nowMs: number): void {
   gauge("claimgate_store_fresh", freshHelp, standing.isStoreFresh);
   gauge("claimgate_draining", "1 while the gate ends", standing.isDraining);
 
-  const { issuers, lastReload } = standing;
+  const { issuers, lastReload, workers } = standing;
+  if (workers !== undefined) {
+    gauge("claimgate_workers", "Processes that serve", workers.serving);
+    const replaced = [{ value: workers.replaced }];
+    const help = "Workers that had ended or hung, and were started anew";
+    add("claimgate_workers_replaced_total", "counter", help, replaced);
+  }
   const keys = issuers.map(({ name, keys: value }) => ({ value, labels: { issuer: name } }));
   add("claimgate_issuer_keys", "gauge", "Keys that can check signatures", keys);
   const states = issuers.map(({ name, state }) => ({
@@ -168,15 +151,13 @@ function addStanding(add: Add, standing: Standing, nowMs: number): void {
   );
 }
 
-/** Under the names that every Prometheus client uses. */
-function addProcess(add: Add, startedMs: number): void {
-  const { rss, heapUsed } = process.memoryUsage();
-  const { user, system } = process.cpuUsage();
-  const cpu = [{ value: (user + system) / 1e6 }];
+/** Under the names that every Prometheus client uses; of several processes, their sums. */
+function addProcess(add: Add, { process, startedMs }: Standing): void {
+  const cpu = [{ value: process.cpuSeconds }];
   add("process_cpu_seconds_total", "counter", "CPU time spent", cpu);
-  const resident = [{ value: rss }];
+  const resident = [{ value: process.residentBytes }];
   add("process_resident_memory_bytes", "gauge", "Memory of the process", resident);
-  const heap = [{ value: heapUsed }];
+  const heap = [{ value: process.heapBytes }];
   add("process_heap_bytes", "gauge", "Memory of JavaScript objects", heap);
   const start = [{ value: startedMs / 1_000 }];
   add("process_start_time_seconds", "gauge", "When the process started, since 1970", start);

@@ -10,7 +10,7 @@ describe.skipIf(process.platform !== "linux")("steerToSuccessor()", () => {
     const port = first.port ?? 0;
     const ask = async () => (await fetch(first.url, { keepalive: false })).text();
     expect(await ask()).toBe("first");
-    expect(steerToSuccessor(port)).toBe(true);
+    expect(steerToSuccessor(port, 1)).toBe(true);
     expect(await ask()).toBe("first");
 
     const second = serve(port, "second");
@@ -20,7 +20,7 @@ describe.skipIf(process.platform !== "linux")("steerToSuccessor()", () => {
 
     await first.stop();
     expect(await ask()).toBe("second");
-    expect(steerToSuccessor(port)).toBe(true);
+    expect(steerToSuccessor(port, 1)).toBe(true);
     const third = serve(port, "third");
     expect(new Set(await Promise.all(Array.from({ length: 40 }, ask)))).toEqual(new Set(["third"]));
     await Promise.all([second.stop(true), third.stop(true)]);
@@ -30,6 +30,6 @@ describe.skipIf(process.platform !== "linux")("steerToSuccessor()", () => {
     const gone = serve(0, "gone");
     const port = gone.port ?? 0;
     await gone.stop(true);
-    expect(steerToSuccessor(port)).toBe(false);
+    expect(steerToSuccessor(port, 1)).toBe(false);
   });
 });

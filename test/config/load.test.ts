@@ -82,6 +82,7 @@ routes:
       session: { idleMs: 3_600_000, lifetimeMs: 43_200_000, refreshMs: 300_000, secrets: [] },
       ledger: { retainMs: 604_800_000 },
       admin: { listen: { kind: "unix", path: join(folder, "claimgate.sock") } },
+      workers: 1,
       log: { level: "info" },
     });
   });
@@ -198,6 +199,7 @@ log: { level: debug }
       ledger: { retainMs: 86_400_000 },
       admin: { listen: { kind: "tcp", hostname: "127.0.0.1", port: 9901 }, token: "t0ken" },
       brand: { name: "Acme", colour: "#0a7" },
+      workers: 1,
       log: { level: "debug" },
     });
     const [own, ...others] = config.issuers;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { exposition, type Standing } from "../../src/telemetry/exposition.ts";
+import { exposition } from "../../src/telemetry/exposition.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
+import type { Standing } from "../../src/telemetry/standing.ts";
 
 const STANDING: Standing = {
   version: "1.2.3",
@@ -17,6 +18,7 @@ const STANDING: Standing = {
     { name: "okta", state: "stale", keys: 2, fetchedMs: 1_990_000 },
     { name: "dead", state: "missing", keys: 0 },
   ],
+  process: { cpuSeconds: 2.5, residentBytes: 3_000_000, heapBytes: 2_000_000 },
 };
 
 async function linesOf(metrics = createMetrics(), standing = STANDING): Promise<string[]> {
@@ -121,7 +123,16 @@ describe("exposition()", () => {
     ]) {
       expect(lines).toContain(line);
     }
-    expect(lines.join("\n")).toMatch(/^process_resident_memory_bytes \d{7,}$/m);
+    expect(lines).toContain("process_resident_memory_bytes 3000000");
+    expect(lines).toContain("process_cpu_seconds_total 2.5");
+    expect(lines.join("\n")).not.toContain("claimgate_workers");
+  });
+
+  test("of several workers, how many serve and have been replaced", async () => {
+    const standing = { ...STANDING, workers: { serving: 2, replaced: 5 } };
+    const lines = await linesOf(createMetrics(), standing);
+    expect(lines).toContain("claimgate_workers 2");
+    expect(lines).toContain("claimgate_workers_replaced_total 5");
   });
 
   test("is well-formed: each family told once, names and labels escaped", async () => {
