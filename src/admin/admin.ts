@@ -5,6 +5,7 @@
  */
 import type { Config } from "../config/resolved.ts";
 import type { Gate } from "../gate/site.ts";
+import { inTime } from "../lib/in-time.ts";
 import type { Store } from "../store/store.ts";
 import type { Counts } from "../telemetry/metrics.ts";
 import type { Standing } from "../telemetry/standing.ts";
@@ -68,11 +69,5 @@ export async function recordAct({ gate }: Admin, { actor, act, target, reason }:
 
 /** Whoever asks what was decided means what was decided until now. */
 export async function settle({ ledger }: Pick<AdminGate, "ledger">): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, WRITTEN_MS);
-  try {
-    await Promise.race([ledger.audit.flush(), late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+  await inTime(ledger.audit.flush(), WRITTEN_MS, () => undefined);
 }

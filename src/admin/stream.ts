@@ -9,6 +9,7 @@ import type { AuditEntry } from "../audit/entry.ts";
 import type { Feed } from "../audit/feed.ts";
 import { followChains } from "../audit/follow.ts";
 import { isWanted, isWantedEntry, type RecordFilter } from "../audit/search.ts";
+import { inTime } from "../lib/in-time.ts";
 import { jsonLine } from "../lib/json-line.ts";
 import type { Anchor } from "../store/store.ts";
 import type { Admin } from "./admin.ts";
@@ -170,14 +171,8 @@ async function* storeEvents(
   }
 }
 
-async function orHeartbeat<T>(coming: Promise<T>): Promise<T | "heartbeat"> {
-  const beat = Promise.withResolvers<"heartbeat">();
-  const timer = setTimeout(() => beat.resolve("heartbeat"), HEARTBEAT_MS);
-  try {
-    return await Promise.race([coming, beat.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+function orHeartbeat<T>(coming: Promise<T>): Promise<T | "heartbeat"> {
+  return inTime(coming, HEARTBEAT_MS, () => "heartbeat" as const);
 }
 
 const DROPPED = `event: dropped\ndata: ${JSON.stringify({

@@ -7,6 +7,7 @@
  * @module
  */
 import type { AuditConfig } from "../config/resolved.ts";
+import { inTime } from "../lib/in-time.ts";
 import type { ChainedRecord, Store } from "../store/store.ts";
 import { openChain } from "./chain.ts";
 import type { AuditEntry } from "./entry.ts";
@@ -231,7 +232,8 @@ export function openAudit(deps: AuditDeps): Audit {
     ending = "closing";
     sweeper.close();
     hurry();
-    const isDone = await withinTime(flush(), closeMs);
+    const done = flush().then(() => true);
+    const isDone = await inTime(done, closeMs, () => false);
     ending = "closed";
     clearTimeout(timer);
     hurry();
@@ -244,7 +246,7 @@ export function openAudit(deps: AuditDeps): Audit {
       const kept = deps.config().file === undefined ? "lost" : "in the audit file alone";
       onLoss(`${lost} audit records are ${kept}: the store did not take them before the end`);
     }
-    await withinTime(file.close(), closeMs);
+    await inTime(file.close(), closeMs, () => undefined);
   }
 
   return {
@@ -286,15 +288,4 @@ function lengthWithin(value: unknown): number {
 /** Lets the event loop take what has arrived. */
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** @returns Whether it was done in time. */
-async function withinTime(work: Promise<void>, limitMs: number): Promise<boolean> {
-  const late = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => late.resolve(false), limitMs);
-  try {
-    return await Promise.race([work.then(() => true), late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -9,6 +9,7 @@
  */
 import type { IssuerConfig } from "../config/resolved.ts";
 import { GateError } from "../errors.ts";
+import { inTime } from "../lib/in-time.ts";
 import { FETCH_LIMITS, type Fetch, type FetchLimits } from "./fetch-json.ts";
 import { type KeptKeys, readKeptKeys, writeKeptKeys } from "./kept-keys.ts";
 import { type ImportedKeys, isSameSet, type KeySet } from "./key-set.ts";
@@ -101,7 +102,7 @@ export function openKeySource(
     }
     if (waiting >= MOST_WAITING) return;
     waiting++;
-    await within(read("asked"), longestWaitMs);
+    await inTime(read("asked"), longestWaitMs, () => undefined);
     waiting--;
   }
 
@@ -212,13 +213,4 @@ export function openKeySource(
       clearTimeout(timer);
     },
   };
-}
-
-async function within(promise: Promise<void>, ms: number): Promise<void> {
-  let timer: Timer | undefined;
-  const elapsed = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise, elapsed]);
-  clearTimeout(timer);
 }

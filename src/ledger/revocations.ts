@@ -6,6 +6,7 @@
  * @module
  */
 import { GateError } from "../errors.ts";
+import { inTime } from "../lib/in-time.ts";
 import { countsByMoment } from "../store/merge.ts";
 import type { Revocation, Store } from "../store/store.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -241,17 +242,11 @@ function isMissing(known: Revocation, stored: Revocation | undefined): boolean {
   return countsByMoment(known.kind) && stored.atMs < known.atMs;
 }
 
-async function answered<T>(asked: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
+function answered<T>(asked: Promise<T>): Promise<T> {
+  return inTime(asked, ANSWER_MS, () => {
     const message = `the store did not answer within ${ANSWER_MS / 1_000} s`;
-    late.reject(new GateError("store_unavailable", message));
-  }, ANSWER_MS);
-  try {
-    return await Promise.race([asked, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+    throw new GateError("store_unavailable", message);
+  });
 }
 
 function lossMessage(fault: unknown): string {

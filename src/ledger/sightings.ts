@@ -7,6 +7,7 @@
  */
 import { LRUCache } from "lru-cache";
 import { GateError } from "../errors.ts";
+import { inTime } from "../lib/in-time.ts";
 import type { Sighting, SightingQuery, Store } from "../store/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { History, Token } from "../types.ts";
@@ -255,13 +256,8 @@ export function openSightings(deps: SightingDependencies): Sightings {
     if (ageMs < REREAD_MS) return;
     const reading = read(entry);
     if (ageMs > WILL_DO_MS) return reading;
-    let late: ReturnType<typeof setTimeout> | undefined;
-    const patience = new Promise<void>((resolve) => {
-      late = setTimeout(resolve, NEWS_MS);
-    });
-    await Promise.race([reading, patience])
-      .catch(() => undefined) // what is known will do for now
-      .finally(() => clearTimeout(late));
+    // What is known will do for now.
+    await inTime(reading, NEWS_MS, () => undefined).catch(() => undefined);
   }
 
   function forget(beforeMs: number): void {
@@ -311,15 +307,8 @@ export function openSightings(deps: SightingDependencies): Sightings {
 }
 
 /** @throws GateError `store_unavailable` if it takes longer. */
-async function within<T>(asked: Promise<T>, ms: number): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    const message = `the store did not answer within ${ms / 1_000} s`;
-    late.reject(new GateError("store_unavailable", message));
-  }, ms);
-  try {
-    return await Promise.race([asked, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+function within<T>(asked: Promise<T>, ms: number): Promise<T> {
+  return inTime(asked, ms, () => {
+    throw new GateError("store_unavailable", `the store did not answer within ${ms / 1_000} s`);
+  });
 }

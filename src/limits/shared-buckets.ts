@@ -4,6 +4,7 @@
  * @module
  */
 import { GateError } from "../errors.ts";
+import { inTime } from "../lib/in-time.ts";
 import type { Bucket, Store, Taken } from "../store/store.ts";
 
 type Wanted = { readonly key: string; readonly bucket: Bucket };
@@ -57,11 +58,9 @@ export function createSharedBuckets(
     },
     asked: () => open,
     async take(wanted) {
-      const { promise: late, resolve } = Promise.withResolvers<"late">();
-      const timer = setTimeout(resolve, answerWithinMs, "late");
       open += 1;
       try {
-        const answer = await Promise.race([takeTokens(wanted), late]);
+        const answer = await inTime(takeTokens(wanted), answerWithinMs, () => "late" as const);
         if (answer === "late") return lose(`no answer within ${answerWithinMs} ms`);
         lostAtMs = undefined;
         return answer;
@@ -69,7 +68,6 @@ export function createSharedBuckets(
         return lose(fault instanceof GateError ? fault.message : "it failed");
       } finally {
         open -= 1;
-        clearTimeout(timer);
       }
     },
   };

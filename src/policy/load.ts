@@ -5,6 +5,7 @@
  */
 import { type TSchema, TypeGuard } from "@sinclair/typebox";
 import type { Finding } from "../errors.ts";
+import { inTime } from "../lib/in-time.ts";
 import { err, ok, type Result } from "../result.ts";
 import type { PolicyCase, PolicyDefinition, PolicyInput } from "./definition.ts";
 import { discover, policyNameOf, type SourceFile } from "./discover.ts";
@@ -93,7 +94,7 @@ async function loadOne(
     return err([finding("policy_name_reserved", message, file, "give the file another name")]);
   }
   try {
-    const definition = await within(graph.load(source.file));
+    const definition = await inTime(graph.load(source.file), LOAD_LIMIT_MS, neverLoaded);
     const policy = readDefinition(definition, { name, file, text: source.text, shipped: false });
     return policy.ok ? policy : err([policy.error]);
   } catch (error) {
@@ -101,18 +102,8 @@ async function loadOne(
   }
 }
 
-async function within<T>(loading: Promise<T>): Promise<T> {
-  let timer: Timer | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const seconds = LOAD_LIMIT_MS / 1_000;
-    const fail = () => reject(new Error(`its top level has not ended within ${seconds} s`));
-    timer = setTimeout(fail, LOAD_LIMIT_MS);
-  });
-  try {
-    return await Promise.race([loading, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function neverLoaded(): never {
+  throw new Error(`its top level has not ended within ${LOAD_LIMIT_MS / 1_000} s`);
 }
 
 type Origin = { name: string; file: string; text: string; shipped: boolean };

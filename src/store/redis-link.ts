@@ -5,6 +5,7 @@
  * @module
  */
 import { RedisClient } from "bun";
+import { inTime } from "../lib/in-time.ts";
 import { Closed, isConnectionLost, NoAnswer, redisFault } from "./redis-fault.ts";
 import { whyNot } from "./redis-probe.ts";
 import type { Script } from "./redis-scripts.ts";
@@ -154,14 +155,8 @@ async function runOn(
 }
 
 /** @throws NoAnswer */
-async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new NoAnswer()), limitMs);
+function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
+  return inTime(work, limitMs, () => {
+    throw new NoAnswer();
   });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

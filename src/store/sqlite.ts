@@ -8,6 +8,7 @@
  * @module
  */
 import { GateError } from "../errors.ts";
+import { inTime } from "../lib/in-time.ts";
 import type { Answer, Ask } from "./sqlite-messages.ts";
 import type { Operations } from "./sqlite-operations.ts";
 import type { WriteCondition } from "./sqlite-values.ts";
@@ -92,21 +93,16 @@ export async function openSqliteStore(file: string, deps: { now: () => number })
       await call("takeValue", key, now());
     },
     close() {
-      closing ??= withinTime(worker.ask("close", []), CLOSE_MS).finally(worker.end);
+      // Whatever becomes of it: a disk that hangs must not keep the gate from ending.
+      closing ??= inTime(worker.ask("close", []), CLOSE_MS, () => undefined)
+        .then(
+          () => undefined,
+          () => undefined,
+        )
+        .finally(worker.end);
       return closing;
     },
   };
-}
-
-/** Whatever becomes of it: a disk that hangs must not keep the gate from ending. */
-async function withinTime(work: Promise<unknown>, limitMs: number): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, limitMs);
-  try {
-    await Promise.race([work.catch(() => undefined), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 type StoreWorker = {
