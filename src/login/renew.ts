@@ -12,15 +12,16 @@ import type { Log } from "../telemetry/log.ts";
 import type { Provider } from "./provider.ts";
 import type { KeyRing } from "./seal.ts";
 import {
+  readRecord,
   renewalDueMs,
   renewRecord,
   type SessionRecord,
   sealRecord,
   sessionKey,
 } from "./session.ts";
-import { type Known, readRecord } from "./sessions.ts";
+import type { Known } from "./sessions.ts";
 
-export type Renewed =
+type Renewed =
   | {
       readonly kind: "renewed";
       readonly value: string;

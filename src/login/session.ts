@@ -107,6 +107,16 @@ export async function sealRecord(ring: KeyRing, record: SessionRecord): Promise<
     : await ring.seal("session", { ...record, idToken: "" });
 }
 
+/** @returns `undefined` for what no key opens, or what was put there for another session. */
+export async function readRecord(
+  ring: KeyRing,
+  hash: string,
+  value: string,
+): Promise<SessionRecord | undefined> {
+  const record = (await ring.open("session", value)) as SessionRecord | undefined;
+  return record?.version === 1 && record.hash === hash ? record : undefined;
+}
+
 /** A new ID token replaces the old one's claims, so that a role that was taken away is gone. */
 export function renewRecord(record: SessionRecord, renewal: Renewal, nowMs: number): SessionRecord {
   const { claims, userInfo, expiresMs, idToken, refreshToken } = renewal;

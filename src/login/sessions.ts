@@ -18,6 +18,7 @@ import {
   beginRecord,
   hashOf,
   newSessionId,
+  readRecord,
   renewalDueMs,
   SESSION_ID,
   type SessionRecord,
@@ -60,7 +61,7 @@ type Beginning = {
   readonly stepUp: StepUp | undefined;
 };
 
-export type SessionDependencies = {
+type SessionDependencies = {
   readonly store: Pick<Store, "get" | "put" | "putNew" | "replace" | "remove">;
   readonly ring: () => Promise<KeyRing>;
   readonly revocations: Pick<Revocations, "revoke">;
@@ -279,14 +280,4 @@ export function openSessions(deps: SessionDependencies): Sessions {
   }
 
   return { find, stepUpOf: (token) => stepUps.get(token), begin, end, forget };
-}
-
-/** @returns `undefined` for what no key opens, or what was put there for another session. */
-export async function readRecord(
-  ring: KeyRing,
-  hash: string,
-  value: string,
-): Promise<SessionRecord | undefined> {
-  const record = (await ring.open("session", value)) as SessionRecord | undefined;
-  return record?.version === 1 && record.hash === hash ? record : undefined;
 }
