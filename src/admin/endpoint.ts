@@ -10,9 +10,9 @@ import { suggest } from "../lib/suggest.ts";
 import type { Admin } from "./admin.ts";
 import { ProblemError } from "./problem.ts";
 
-export type Method = "GET" | "POST" | "DELETE";
+type Method = "GET" | "POST" | "DELETE";
 
-export type Asked<Q extends TObject, B extends TObject> = {
+type Asked<Q extends TObject, B extends TObject> = {
   readonly query: Static<Q>;
   readonly body: Static<B>;
   readonly request: Request;

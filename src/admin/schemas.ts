@@ -109,7 +109,7 @@ const seen = { firstSeen: Time, lastSeen: Time, requests: Type.Integer() };
 const Named = Type.Object({ name: Type.String(), ...seen });
 const RevokedKind = oneOf(["jti", "token", "subject", "issuer", "session", "logout"]);
 
-export const Token = Type.Object(
+const Token = Type.Object(
   {
     id: Type.String({ description: "Public: a revocation takes it" }),
     kind: oneOf(["token", "session"]),
@@ -173,7 +173,7 @@ export const Lint = Type.Object({
   tokens: Type.Integer({ description: "In which it was found" }),
 });
 
-export const Revoked = Type.Object(
+const Revoked = Type.Object(
   {
     kind: RevokedKind,
     issuer: Optional(Type.String({ description: "Its name in the configuration, or its iss" })),

@@ -87,7 +87,7 @@ export const issuersEndpoint = endpoint({
   },
 });
 
-export function reloadOf({ lastReload }: Pick<AdminGate, "lastReload">) {
+function reloadOf({ lastReload }: Pick<AdminGate, "lastReload">) {
   if (lastReload === undefined) return undefined;
   return { inForce: lastReload.inForce, at: new Date(lastReload.atMs).toISOString() };
 }

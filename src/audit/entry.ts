@@ -91,7 +91,7 @@ export function entryPlan(
 }
 
 /** All that the gate knows of a decision once it has ended. */
-export type DecisionParts = {
+type DecisionParts = {
   readonly inquiry: AuditedInquiry;
   readonly route?: string;
   readonly token?: Token;

@@ -18,7 +18,7 @@ export type Feed = {
   readonly followers: number;
 };
 
-export type Subscription = {
+type Subscription = {
   /**
    * Waits for what comes next; one caller at a time.
    *

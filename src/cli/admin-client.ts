@@ -22,17 +22,17 @@ export type AdminClient = {
   follow(question: Question, signal: AbortSignal): Promise<AsyncGenerator<AdminEvent>>;
 };
 
-export type Question = {
+type Question = {
   readonly method?: "GET" | "POST" | "DELETE";
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly body?: object;
 };
 
-export type AdminEvent = { readonly event: string; readonly data: string };
+type AdminEvent = { readonly event: string; readonly data: string };
 
 /** Nobody has the socket, or the port: nothing was done. */
-export class GateNotRunning extends Error {
+class GateNotRunning extends Error {
   override readonly name = "GateNotRunning";
 }
 

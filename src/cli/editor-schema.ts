@@ -13,7 +13,7 @@ import { readIfThere, writePrivately } from "../policy/private-file.ts";
 import { shippedPolicies } from "../policy/shipped.ts";
 
 /** Names, with the schema of their options where that is known. */
-export type KnownPolicies = ReadonlyMap<string, TSchema | undefined>;
+type KnownPolicies = ReadonlyMap<string, TSchema | undefined>;
 
 /**
  * @param folder Absolute. One that does not load is known by the names of its files.

@@ -34,7 +34,7 @@ export async function withLedger<T>(
   }
 }
 
-export type Act = {
+type Act = {
   readonly act: "revoke" | "unrevoke";
   /** By public ids; never a token. */
   readonly target: string;

@@ -18,7 +18,7 @@ export type QuickOptions = {
   readonly listen?: string;
 };
 
-export type QuickConfig = AsyncDisposable & {
+type QuickConfig = AsyncDisposable & {
   readonly file: string;
   /** Its text. */
   readonly text: string;
@@ -75,7 +75,7 @@ export function asUsage(findings: readonly Finding[], text: string): GateError {
 }
 
 /** The configuration as the file would say it. */
-export function quickConfig({ upstream, issuer, audience, require, listen }: QuickOptions): object {
+function quickConfig({ upstream, issuer, audience, require, listen }: QuickOptions): object {
   if (upstream === undefined || issuer === undefined || audience === undefined) {
     const message = "without a file, serve needs --upstream, --issuer and --audience";
     throw new GateError("usage_wrong", message);

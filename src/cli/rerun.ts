@@ -8,7 +8,7 @@ import { watchFiles } from "../policy/watch.ts";
 /** Told which files and folders could change the outcome, before they are read. */
 export type Follow = (paths: readonly string[]) => void;
 
-export type Rerun = {
+type Rerun = {
   /** What there is to follow while a run has not said it. */
   readonly paths: readonly string[];
   /** @throws What ends the watching. */

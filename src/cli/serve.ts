@@ -85,7 +85,7 @@ function tellListening(log: Log, urls: readonly string[]): void {
 }
 
 /** A readable log on a terminal, JSON lines for everything else. */
-export function openServeLog(level: () => LogLevel): Log {
+function openServeLog(level: () => LogLevel): Log {
   return createLog({
     sink: openSink(Bun.stderr.writer()),
     ...logStyle(),

@@ -39,7 +39,7 @@ export type RunningGate = {
   readonly handedOver: () => Promise<unknown>;
 };
 
-export type StartOptions = {
+type StartOptions = {
   /** As the owner typed it; findings show it so. */
   readonly file: string;
   readonly environment: Readonly<Record<string, string | undefined>>;

@@ -10,7 +10,7 @@ import { dirname } from "node:path";
 import { GateError } from "../errors.ts";
 import { isTrustedOwner } from "../lib/owner.ts";
 
-export type KeyFile = {
+type KeyFile = {
   /** Its folder is made, for the owner alone, if it is not there. */
   readonly file: string;
   readonly bytes: number;

@@ -10,7 +10,7 @@ import type { ListenAddress } from "./resolved.ts";
 import type { FileContent } from "./schema.ts";
 
 /** What of this machine matters here. */
-export type Machine = { readonly platform: string; readonly cores: number };
+type Machine = { readonly platform: string; readonly cores: number };
 
 const RANGE = [1, 64] as const;
 

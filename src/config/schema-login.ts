@@ -8,7 +8,7 @@ import { Type } from "@sinclair/typebox";
 import { Choice, Closed, Duration, Secret, Switch, Text, Texts } from "./schema-parts.ts";
 
 /** As the owner may write them: RFC 7591 §2 has longer names for two. */
-export const CLIENT_AUTH = [
+const CLIENT_AUTH = [
   "basic",
   "post",
   "private_key_jwt",

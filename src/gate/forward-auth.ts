@@ -23,7 +23,7 @@ export type Verification = {
   readonly denied: "answer" | "status";
 };
 
-export type Arriving = Pick<Request, "method" | "url" | "headers">;
+type Arriving = Pick<Request, "method" | "url" | "headers">;
 
 type Asked = {
   readonly connection: Connection;

@@ -36,7 +36,7 @@ import { leadToSignIn } from "./sign-in.ts";
 import type { Gate, Route, Site } from "./site.ts";
 
 /** What the gate needs of the server a request came on. */
-export type GateServer = Pick<Bun.Server<TunnelData>, "timeout" | "upgrade">;
+type GateServer = Pick<Bun.Server<TunnelData>, "timeout" | "upgrade">;
 
 /**
  * @returns The answer; `undefined` once an upgrade has taken the connection over. Never

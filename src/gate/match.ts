@@ -10,7 +10,7 @@ import { err, ok, type Result } from "../result.ts";
 import type { Denial } from "../types.ts";
 
 /** Anything that carries a route's configuration; `assemble` adds what serves it. */
-export type Matchable = { readonly config: RouteConfig };
+type Matchable = { readonly config: RouteConfig };
 
 /** The routes of one host pattern. A path's routes differ in their methods. */
 type HostTable<R> = {

@@ -16,7 +16,7 @@ import { openGeo } from "./geo.ts";
 import { makeRules } from "./rules.ts";
 import type { Rules, Site } from "./site.ts";
 
-export type SiteDependencies = {
+type SiteDependencies = {
   readonly revocations: Rules["revocations"];
   readonly historyOf: Rules["historyOf"];
   readonly sessions: Rules["sessions"];

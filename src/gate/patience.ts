@@ -14,7 +14,7 @@ export function idleSeconds(idleTimeoutMs: number): number {
   return Math.min(IDLE_LIMIT_SECONDS, Math.ceil(idleTimeoutMs / 1000));
 }
 
-export type Patience = {
+type Patience = {
   /** We wait for the upstream: the route's own limit ends that. */
   readonly forUpstream: () => void;
   /** We wait for the client's body: silence ends that. */

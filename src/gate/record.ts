@@ -13,7 +13,7 @@ import type { Connection } from "./inquire.ts";
 import type { Gate } from "./site.ts";
 
 /** What was decided, and how it ended. */
-export type Ending = {
+type Ending = {
   readonly inquiry: Inquiry;
   readonly decision?: Decision;
   /** The upstream's answer, `undefined` for a tunnel; or the denial. */
@@ -110,7 +110,7 @@ function tokenParts({ ledger }: Gate, token: Token) {
 }
 
 /** A request that could not be read: nothing of it is trusted enough to be written down. */
-export type Malformed = {
+type Malformed = {
   readonly id: string;
   readonly request: Request;
   readonly connection: Connection;

@@ -14,7 +14,7 @@ import type { Surroundings } from "./inquire.ts";
 import { buildRouteTable } from "./match.ts";
 import type { Route, Rules } from "./site.ts";
 
-export type RuleDependencies = {
+type RuleDependencies = {
   readonly revocations: Rules["revocations"];
   readonly historyOf?: Rules["historyOf"];
   readonly sessions?: Rules["sessions"];

@@ -10,7 +10,7 @@ import type { Denial, Inquiry } from "../types.ts";
 import type { Decision } from "./decide.ts";
 import type { Rules } from "./site.ts";
 
-export type Led = {
+type Led = {
   /** What is recorded, and what is answered where there is no `redirect`. */
   readonly denial: Denial;
   /** Where the browser is sent, on the host that it is at. */

@@ -36,7 +36,7 @@ type Opened = {
   readonly read: Pick<ReadInquiry, "inquiry" | "ambiguousPath">;
 };
 
-export type StreamDependencies = {
+type StreamDependencies = {
   /** The one in force. */
   readonly site: () => Site;
   readonly ledger: Ledger;

@@ -21,7 +21,7 @@ export type AcceptedToken = {
 };
 
 /** What tells a real token from one that was made up. */
-export type Evidence = Pick<Token, "digest"> & { readonly signedBy?: SigningKey | undefined };
+type Evidence = Pick<Token, "digest"> & { readonly signedBy?: SigningKey | undefined };
 
 /** @param evidence Of the credential; nothing where there is none. */
 export function acceptPayload(

@@ -59,7 +59,7 @@ export function readDecryptionKey(text: string): DecryptionKey {
   return { key, algorithms, ...(typeof kid === "string" && { kid }) };
 }
 
-export type EncryptedHeader = {
+type EncryptedHeader = {
   readonly algorithm: string;
   readonly kid: string | undefined;
 };

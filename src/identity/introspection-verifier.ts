@@ -14,7 +14,7 @@ import type { Issuer } from "./issuers.ts";
 import { refuse } from "./refusal.ts";
 import { digestToken } from "./token-digest.ts";
 
-export type OpaqueVerifier = {
+type OpaqueVerifier = {
   /** @returns At once where an answer is known that still holds, with the same object each time. */
   verify(
     credential: string,
@@ -23,7 +23,7 @@ export type OpaqueVerifier = {
 };
 
 /** Of a process, for one list of issuers. */
-export type OpaqueLimits = {
+type OpaqueLimits = {
   readonly active: number;
   readonly refused: number;
   /** Tokens never seen active that issuers are asked about at the same time. */

@@ -29,7 +29,7 @@ export type Introspection = {
   ask(credential: string): Promise<Result<AcceptedToken, Refusal>>;
 };
 
-export type IntrospectionDependencies = {
+type IntrospectionDependencies = {
   readonly keys: KeySource;
   readonly decryption?: DecryptionKey | undefined;
   readonly fetch: Fetch;

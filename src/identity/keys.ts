@@ -28,7 +28,7 @@ export type KeySource = {
 };
 
 /** For `/.claimgate/ready`: `error` has no address and no secret. */
-export type IssuerState = {
+type IssuerState = {
   readonly state: "fresh" | "stale" | "missing";
   /** How many can check signatures. */
   readonly keys: number;

@@ -14,7 +14,7 @@ import { type ImportedKeys, importKeySet, type KeySet } from "./key-set.ts";
 import { locateKeys } from "./locate-keys.ts";
 import { readPem } from "./pem.ts";
 
-export type KeyReader = {
+type KeyReader = {
   /** Remote keys are fetched and kept on disk; local ones are looked at every few seconds. */
   readonly where: "remote" | "local";
   /**

@@ -20,7 +20,7 @@ export type VerifiedToken = AcceptedToken & {
 
 type KnownFailure = { readonly refused: Err<Refusal>; readonly storedAtMs: number };
 
-export type TokenCache = {
+type TokenCache = {
   verified(credential: string): VerifiedToken | undefined;
   keepVerified(credential: string, token: VerifiedToken): void;
   failure(credential: string, nowMs: number): Err<Refusal> | undefined;

@@ -5,7 +5,7 @@
  */
 
 /** RFC 6749 §4.1.2.1 and §5.2, RFC 8707 §2, RFC 6750 §3.1, OpenID Connect Core §3.1.2.6. */
-export type OAuthErrorCode =
+type OAuthErrorCode =
   | "invalid_request"
   | "invalid_client"
   | "invalid_grant"

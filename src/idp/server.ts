@@ -25,7 +25,7 @@ import {
 import { answerTokenRequest } from "./token.ts";
 import { answerUserInfo } from "./userinfo.ts";
 
-export type IdpOptions = {
+type IdpOptions = {
   /** `localhost`, an address in 127.0.0.0/8, or `::1`. */
   readonly hostname: string;
   /** 0 takes a free one. */

@@ -11,7 +11,7 @@ export type KeyUse = {
   isRetiring(): boolean;
 };
 
-export type KeyUses = {
+type KeyUses = {
   /**
    * @param kid The key that has signed a token.
    * @param issuedAt Of that token: seconds since 1970.

@@ -24,7 +24,7 @@ export type Target =
   | LogoutTarget;
 
 /** What a provider says that it has ended: one of its sessions, or all of a subject until now. */
-export type LogoutTarget = { readonly kind: "logout"; readonly issuer: string } & (
+type LogoutTarget = { readonly kind: "logout"; readonly issuer: string } & (
   | { readonly sid: string }
   | { readonly subject: string }
 );

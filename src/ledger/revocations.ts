@@ -40,7 +40,7 @@ export type Revocations = {
   close(): Promise<void>;
 };
 
-export type RevocationState = {
+type RevocationState = {
   /** Whether the store was heard of within `maxStalenessMs`. */
   readonly fresh: boolean;
   /** Milliseconds since 1970; absent before the first time. */

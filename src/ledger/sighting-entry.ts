@@ -47,7 +47,7 @@ export type Entry = {
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Counted up in place, and never touched again once it is `known`. */
-export type Draft = Mutable<Omit<Sighting, "addresses" | "devices" | "routes" | "unusual">> & {
+type Draft = Mutable<Omit<Sighting, "addresses" | "devices" | "routes" | "unusual">> & {
   readonly addresses: Mutable<Trace>[];
   readonly devices: Mutable<Trace>[];
   readonly routes: Mutable<Trace>[];

@@ -28,7 +28,7 @@ export type TokenHash = {
   settle(): Promise<boolean>;
 };
 
-export const KEY_BYTES = 32;
+const KEY_BYTES = 32;
 /** 128 bits as base64url. */
 const HASH_LENGTH = 22;
 const SECRET = "token-hash";

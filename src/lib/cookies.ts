@@ -28,7 +28,7 @@ export function cookiesBeginning(
     });
 }
 
-export type CookieToSet = {
+type CookieToSet = {
   /** One with `__Host-` must be `secure`. */
   readonly name: string;
   /** Without `;`, white space or controls. */

@@ -7,7 +7,7 @@
 import { isUtf8 } from "node:buffer";
 
 /** A `Result` (this floor lies below `result.ts`). */
-export type ReadPath =
+type ReadPath =
   | { readonly ok: true; readonly value: CanonicalPath }
   | { readonly ok: false; readonly error: PathError };
 
@@ -17,7 +17,7 @@ type CanonicalPath = {
   readonly ambiguous: boolean;
 };
 
-export type PathError =
+type PathError =
   | "path_relative"
   | "path_fragment"
   | "path_character"

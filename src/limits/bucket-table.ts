@@ -12,7 +12,7 @@
 import type { Bucket } from "../store/store.ts";
 import { type Level, msUntilFull, refill } from "./bucket.ts";
 
-export type Held = Level & {
+type Held = Level & {
   readonly key: string;
   readonly bucket: Bucket;
   /** When a store shared with other gates refused, and for how long that holds for certain. */

@@ -45,7 +45,7 @@ export type Limiter = {
   noteFailure(key: string, bucket: Bucket): void;
 };
 
-export type LimiterDependencies = {
+type LimiterDependencies = {
   /** Milliseconds since 1970. May step back: buckets then stand still for a moment, no more. */
   readonly now: () => number;
   readonly takeTokens?: Store["takeTokens"];

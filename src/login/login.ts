@@ -35,7 +35,7 @@ export type Login = {
   answer(name: string, request: LoginRequest): Promise<LoginAnswer> | undefined;
 };
 
-export type LoginDependencies = {
+type LoginDependencies = {
   readonly store: Store;
   readonly revocations: Pick<Revocations, "check" | "revoke">;
   /** Those in force. */

@@ -33,7 +33,7 @@ export type Renewal = Omit<Grant, "idToken" | "claims"> & Partial<Grant>;
 
 export type ProviderClaims = Readonly<Record<string, unknown>>;
 
-export type AuthorizationWish = {
+type AuthorizationWish = {
   readonly redirectUri: string;
   readonly state: string;
   readonly nonce: string;
@@ -42,7 +42,7 @@ export type AuthorizationWish = {
   readonly maxAgeSeconds?: number | undefined;
 };
 
-export type CodeAnswer = Pick<AuthorizationWish, "redirectUri" | "state" | "nonce" | "verifier"> & {
+type CodeAnswer = Pick<AuthorizationWish, "redirectUri" | "state" | "nonce" | "verifier"> & {
   /** The callback's query. */
   readonly parameters: URLSearchParams;
 };

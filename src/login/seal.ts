@@ -9,7 +9,7 @@ import { createHmac, hkdfSync } from "node:crypto";
 import { CompactEncrypt, compactDecrypt } from "jose";
 
 /** What is sealed for one purpose cannot be opened for another. */
-export type Purpose = "attempt" | "hand-over" | "session" | "assertion";
+type Purpose = "attempt" | "hand-over" | "session" | "assertion";
 
 export type KeyRing = {
   /** @param content JSON is made of it. */

@@ -12,7 +12,7 @@ import { type LoginAnswer, type LoginContext, type LoginRequest, redirect } from
 import { loginDenial } from "./denials.ts";
 import { chooserPage } from "./screens.ts";
 
-export const LOGIN_PATH = "/.claimgate/login";
+const LOGIN_PATH = "/.claimgate/login";
 export const CALLBACK_PATH = "/.claimgate/callback";
 
 /** What a host tells the public origin about the sign-in that it began; sealed. */

@@ -23,7 +23,7 @@ export type Cache = {
   readonly loads: Map<string, Promise<unknown>>;
 };
 
-export type CacheRule = {
+type CacheRule = {
   readonly ttlMs: number;
   /** For how long beyond `ttlMs` a value serves where no newer one can be had. */
   readonly staleForMs: number;

@@ -53,7 +53,7 @@ export type Program = {
 type Place = { readonly file: string; readonly line: number; readonly column: number };
 type PlaceOf = (path: YamlPath) => Place;
 
-export type CompileOptions = {
+type CompileOptions = {
   /**
    * What to do with a route whose policies are all under `shadow`, so that none is enforced:
    * an error, or, where the route lets any verified token pass anyway, fine.

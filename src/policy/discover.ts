@@ -17,7 +17,7 @@ export type SourceFile = {
   readonly text: string;
 };
 
-export type Discovery = {
+type Discovery = {
   /** Every TypeScript module, helpers too, sorted by path. */
   readonly files: readonly SourceFile[];
   readonly findings: readonly Finding[];

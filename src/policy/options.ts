@@ -15,7 +15,7 @@ import type { LoadedPolicy } from "./load.ts";
 import { expectedWords, memberNames, memberSchema } from "./schema.ts";
 
 /** One thing wrong with options. Never holds a value: an option may be a secret. */
-export type OptionsError = {
+type OptionsError = {
   readonly code: "option_unknown" | "option_invalid" | "options_unexpected";
   readonly message: string;
   readonly path: readonly (string | number)[];

@@ -51,7 +51,7 @@ const definitions: Readonly<Record<string, unknown>> = {
   "unusual-activity": unusualActivity,
 };
 
-export type ShippedPolicy = {
+type ShippedPolicy = {
   readonly name: string;
   readonly definition: unknown;
   readonly text: string;

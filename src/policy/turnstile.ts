@@ -4,7 +4,7 @@
  * @module
  */
 
-export type Turnstile = {
+type Turnstile = {
   /**
    * Waits for a place.
    *

@@ -5,7 +5,7 @@
  * @module
  */
 
-export type TypeHint = { readonly message: string; readonly fix?: string };
+type TypeHint = { readonly message: string; readonly fix?: string };
 
 const VERDICTS = "return allow(…), deny(code, detail) or challenge(…)";
 /** The type of an `evaluate` that does not fit, as far as what it returns. */

@@ -43,7 +43,7 @@ export type MeteredBody = {
   readonly isStarted: () => boolean;
 };
 
-export type MeterHooks = {
+type MeterHooks = {
   /** More than the limit came. */
   readonly onExceeded: () => void;
   /** We wait for the client: the upstream cannot be blamed for this time. */

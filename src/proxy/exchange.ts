@@ -16,7 +16,7 @@ const SWEEP_MS = 50;
 /** Told whom we wait for while the body is on its way. */
 export type Patience = { readonly forUpstream: () => void; readonly forClient: () => void };
 
-export type Ending = "body_exceeded" | "timed_out" | "client_gone";
+type Ending = "body_exceeded" | "timed_out" | "client_gone";
 
 const underWay = new Set<Exchange>();
 let sweeper: Timer | undefined;

@@ -12,7 +12,7 @@ const CONTINUATION = 0;
 const CONTROL_PAYLOAD_LIMIT = 125; // §5.5
 
 /** Ready-made messages and control frames, in order. */
-export type FrameHandlers = {
+type FrameHandlers = {
   readonly onMessage: (data: string | Buffer) => void;
   readonly onPing: (payload: Buffer) => void;
   readonly onPong: (payload: Buffer) => void;

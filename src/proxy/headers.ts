@@ -86,7 +86,7 @@ export type RequestFacts = {
   readonly policyHeaders: Readonly<Record<string, string>>;
 };
 
-export type HeaderError = {
+type HeaderError = {
   readonly reason: "connection_option_invalid";
   readonly option: string;
 };

@@ -30,7 +30,7 @@ export type TunnelData = {
 };
 
 /** The part of `Bun.Server` that a tunnel needs. */
-export type TunnelServer = Pick<Bun.Server<TunnelData>, "upgrade">;
+type TunnelServer = Pick<Bun.Server<TunnelData>, "upgrade">;
 
 type TunnelJob = Pick<
   ForwardJob,

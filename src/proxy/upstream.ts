@@ -35,7 +35,7 @@ export type Upstream = {
 };
 
 /** `unreachable`: no connection. `failed`: a connection, but no answer, or none in time. */
-export type TargetOutcome = "answered" | "unreachable" | "failed";
+type TargetOutcome = "answered" | "unreachable" | "failed";
 
 /** Seconds; under the 60 s and more after which servers commonly close idle connections. */
 const KEEP_ALIVE_SECONDS = 50;

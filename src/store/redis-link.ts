@@ -29,7 +29,7 @@ export type RedisLink = {
   close(): void;
 };
 
-export type LinkOptions = {
+type LinkOptions = {
   readonly url: string;
   /** Names the store in messages, without a password. */
   readonly where: string;

@@ -47,9 +47,6 @@ export const MOST_WRITERS = 10_000;
 /** Sightings beyond this go, those that expired first before others. */
 export const MOST_SIGHTINGS = 1_000_000;
 
-/** One batch of sightings: more would keep others from the store for longer than milliseconds. */
-export const MOST_SIGHTINGS_AT_ONCE = 500;
-
 /** A store refuses to hold more single values than this (at most a thousand more for each gate). */
 export const MOST_VALUES = 500_000;
 
@@ -217,8 +214,8 @@ export type Store = {
   onRevocation(listener: () => void): void;
 
   /**
-   * Adds what was seen since, as `merge-sighting.ts` says: all or none, `MOST_SIGHTINGS_AT_ONCE` at
-   * most. Several gates may bring the same token.
+   * Adds what was seen since, as `merge-sighting.ts` says: all or none, a few hundred
+   * at a time, lest they keep others from the store. Several gates may bring the same token.
    */
   noteSightings(batch: readonly Sighting[]): Promise<void>;
   sightings(query: SightingQuery): Promise<readonly Sighting[]>;

@@ -10,7 +10,6 @@ import { stringify } from "yaml";
 import { startGate } from "../../src/cli/start-gate.ts";
 import { createLog, type Log } from "../../src/telemetry/log.ts";
 import { type RawAnswer, type RawOptions, rawRequest } from "../support/raw-request.ts";
-import type { RecordingUpstream } from "../support/recording-upstream.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
 /** 2026-01-05T10:00:00Z, where the clock of every attack stands at first; a NumericDate. */
@@ -175,12 +174,4 @@ export function parseLine(line: string): Record<string, unknown> {
 export function expectDiscreet(gate: AttackGate, secrets: readonly string[]): void {
   const all = [...gate.log.json, ...gate.log.readable].join("\n");
   expect(secrets.filter((secret) => secret.length > 5 && all.includes(secret))).toEqual([]);
-}
-
-/** Counts what reaches an upstream during a shot. */
-export async function sparing<T>(upstream: RecordingUpstream, act: () => Promise<T>): Promise<T> {
-  const before = upstream.seen.length;
-  const result = await act();
-  expect(upstream.seen.slice(before)).toEqual([]);
-  return result;
 }

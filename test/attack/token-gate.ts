@@ -22,7 +22,7 @@ import {
 import { type ForgeKey, forge, makeKey, type Part } from "./forge.ts";
 
 export const MAIN = "https://main.test";
-export const SUBJECT = "alice-3f9c1d";
+const SUBJECT = "alice-3f9c1d";
 
 /** Keys by what they are for. Those of `main` are published with their name as `kid`. */
 export const keys = {

@@ -50,7 +50,7 @@ function refuse(cause: unknown): never {
   throw new GateError("state_unusable", message, { cause });
 }
 
-export type DemoAddresses = {
+type DemoAddresses = {
   readonly gatePort: number;
   readonly issuerUrl: string;
   readonly upstreamUrl: string;

@@ -6,7 +6,7 @@
  */
 import { listenNear } from "./listen-near.ts";
 
-export type SampleUpstream = { readonly url: string; readonly stop: () => Promise<void> };
+type SampleUpstream = { readonly url: string; readonly stop: () => Promise<void> };
 
 const USUAL_PORT = 9000;
 /** A demonstration sends lines, not files. */

@@ -15,7 +15,7 @@ import { expectedWords } from "../../policy/schema.ts";
 import type { Challenge, Claims, PolicyOutcome } from "../../types.ts";
 import { placeWord } from "./request.ts";
 
-export type AdviceFacts = {
+type AdviceFacts = {
   readonly denial: {
     readonly code: string;
     readonly reason?: string | undefined;

@@ -7,7 +7,7 @@ import type { Denial } from "../../types.ts";
 import type { Check } from "./explanation.ts";
 import { STAGES, type Stage } from "./stage.ts";
 
-export type WayFacts = {
+type WayFacts = {
   /** Where it was refused; absent where it was not. */
   readonly failed?: { readonly stage: Stage; readonly detail: string } | undefined;
   /** A public route asks for no credential, and so for nothing that comes of it. */

@@ -11,7 +11,7 @@ import { openSightings } from "../../ledger/sightings.ts";
 import { openTokenHash } from "../../ledger/token-hash.ts";
 import { openStore } from "../../store/open.ts";
 
-export type KnownLedger = {
+type KnownLedger = {
   readonly revocations: Rules["revocations"];
   /** Absent where nothing was ever seen. */
   readonly historyOf?: Rules["historyOf"];

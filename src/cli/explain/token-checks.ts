@@ -92,9 +92,9 @@ const OF_THE_BYTES: ReadonlySet<CheckName> = new Set([
 ]);
 
 /** `opaque`: its issuer was asked about it. */
-export type TokenKind = "signed" | "encrypted" | "opaque" | "claims";
+type TokenKind = "signed" | "encrypted" | "opaque" | "claims";
 
-export type TokenFacts = {
+type TokenFacts = {
   readonly kind: TokenKind;
   /** The name in the configuration of the issuer that was chosen. */
   readonly issuer?: string | undefined;

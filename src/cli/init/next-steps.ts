@@ -7,7 +7,7 @@ import type { Paint } from "../paint.ts";
 import { shellQuoted } from "../program-word.ts";
 import type { StarterIssuer } from "./starter.ts";
 
-export type NextStepsOptions = {
+type NextStepsOptions = {
   /** Starts this program. */
   readonly program: string;
   /** From the working directory; absent where that is the folder itself. */

@@ -8,7 +8,7 @@ import { isoTime } from "../../audit/entry.ts";
 
 type Stream = Pick<NodeJS.WriteStream, "write"> & { readonly isTTY?: boolean };
 
-export type Progress = {
+type Progress = {
   /** @param atMs Of the record that was just read, since 1970. */
   at(decisions: number, atMs: number): void;
   end(): void;

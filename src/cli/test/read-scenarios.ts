@@ -31,7 +31,7 @@ import {
 } from "./scenario.ts";
 
 /** What scenarios may name. */
-export type Names = {
+type Names = {
   readonly issuers: readonly string[];
   readonly policies: readonly string[];
 };

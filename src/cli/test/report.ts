@@ -80,7 +80,7 @@ function word(name: string, value = ""): string {
 }
 
 /** `14 passed, 1 failed (23.4 ms)`. */
-export function summaryOf(results: readonly TestResult[], paint: Paint): string {
+function summaryOf(results: readonly TestResult[], paint: Paint): string {
   const failed = results.filter(({ ok }) => !ok).length;
   const passed = results.length - failed;
   const ms = results.reduce((sum, one) => sum + one.ms, 0);

@@ -20,7 +20,7 @@ import type { TestResult } from "./result.ts";
 import { runScenario } from "./run-scenario.ts";
 import type { Scenario } from "./scenario.ts";
 
-export type TestOptions = {
+type TestOptions = {
   /** Of names; without it, all run. */
   readonly filter?: string | undefined;
   readonly coverage?: true | undefined;
