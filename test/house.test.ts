@@ -199,6 +199,23 @@ describe("files", () => {
     );
   });
 
+  test("export nothing that no other file names", async () => {
+    const folders = await Promise.all(["src", "policies", "test"].map(readSources));
+    const filesWith = new Map<string, number>();
+    for (const { text } of folders.flat()) {
+      for (const word of new Set(text.match(/\w+/g))) {
+        filesWith.set(word, (filesWith.get(word) ?? 0) + 1);
+      }
+    }
+    const exported = /^export (?:async )?(?:function\*?|const|class|type) (\w+)/gm;
+    const alone = (folders[0] ?? []).flatMap(({ path, text }) =>
+      [...text.matchAll(exported)]
+        .filter(([, name = ""]) => (filesWith.get(name) ?? 0) < 2)
+        .map(([, name]) => `${path}: ${name}`),
+    );
+    expect(alone).toEqual([]);
+  });
+
   test("declare no enum: unions of strings are plainer", async () => {
     const declared = /^(?:export\s+)?(?:const\s+|declare\s+)*enum\s/m;
     const sources = [...(await readSources("src")), ...(await readSources("policies"))];

@@ -14,7 +14,7 @@ import { type Crew, openCrew } from "./workers/crew.ts";
 import { holdPort } from "./workers/hold-port.ts";
 import { placeOf } from "./workers/words.ts";
 
-export type SuperviseOptions = {
+type SuperviseOptions = {
   /** As the owner typed it. */
   readonly file: string;
   /** With more than one worker. */

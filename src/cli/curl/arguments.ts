@@ -6,7 +6,7 @@
  */
 import { err, ok, type Result } from "../../result.ts";
 
-export type CurlCall = {
+type CurlCall = {
   /** The one address, as it was written. */
   readonly url: string;
   /** All others, in their order. */

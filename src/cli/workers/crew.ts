@@ -25,7 +25,7 @@ export type Crew = {
   kill(): void;
 };
 
-export type CrewOptions = {
+type CrewOptions = {
   /** As the owner typed it. */
   readonly file: string;
   /** As it is at the start. */

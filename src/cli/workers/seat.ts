@@ -18,7 +18,7 @@ export type Seat = {
   last?: Counted | undefined;
 };
 
-export type Keeping = {
+type Keeping = {
   readonly log: Log;
   /** Aborted when all are told to end. */
   readonly ending: AbortSignal;

@@ -28,7 +28,7 @@ const COUNT_WITHIN_MS = 2_000;
 /** The gate's own patience with a store (250 ms) ends first. */
 const TAKE_WITHIN_MS = 1_000;
 
-export type WorkerOptions = {
+type WorkerOptions = {
   /** Which of them, from 1. */
   readonly number: number;
   readonly file: string;
