@@ -48,16 +48,18 @@ export async function answerCallback(
   const attempt = await context.attempts.read(cookies, "provider", state, inquiry.nowMs);
   // Another browser's, a stale or an old one: whoever means well begins anew.
   if (attempt === undefined) return err(failed(context, "attempt_unknown"));
-  const isFirst = await context.store.putNew(usedKey(state), "1", attempt.expiresMs);
-  if (!isFirst) return err(failed(context, "attempt_used"));
   const provider = context.providerOf(attempt.issuer);
   if (provider === undefined) return err(failed(context, "issuer_gone"));
+  const isFirst = await context.store.putNew(usedKey(state), "1", attempt.expiresMs);
+  if (!isFirst) return err(failed(context, "attempt_used"));
 
   const redirectUri = `${context.origins.public}${CALLBACK_PATH}`;
   const { nonce, verifier } = attempt;
   const answer = { parameters: query, redirectUri, state, nonce, verifier };
   const grant = await provider.redeem(answer);
   if (!grant.ok) {
+    // Nobody signed in by it. Strangers could fill the store with what they bring to no end.
+    await context.store.remove(usedKey(state));
     const { issuer, returnTo } = attempt;
     return err(loginDenial(context, grant.error, { issuer, returnTo }));
   }
