@@ -74,6 +74,7 @@ export function isOwnOrigin(
   origin: string,
   { scheme, authority }: Pick<Inquiry, "scheme" | "authority">,
 ): boolean {
-  const schemes = [scheme, secure ? "https" : "http"];
+  // A page by plain http is another origin, and whoever is on the network can write it.
+  const schemes = secure ? ["https"] : [scheme, "http"];
   return schemes.some((one) => URL.parse(`${one}://${authority}`)?.origin === origin);
 }

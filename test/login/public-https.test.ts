@@ -75,6 +75,9 @@ test("the same origin is what the browser sees, not what the proxy sends", async
   // A proxy that forgets to say so: the public address does.
   const forgotten = { "X-Forwarded-Proto": "http" };
   expect((await post("https://gate.acme.dev", forgotten)).status).toBe(200);
+  // A page that came by plain http, by whatever way the request came here.
+  expect((await post("http://gate.acme.dev")).status).toBe(403);
+  expect((await post("http://gate.acme.dev", forgotten)).status).toBe(403);
 });
 
 test("another host goes by way of the public origin, by https", async () => {
