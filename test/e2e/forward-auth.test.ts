@@ -105,7 +105,6 @@ function behaves(proxy: Proxy): void {
         .replaceAll("http://127.0.0.1:9400", provider.issuer);
       await folder.write(name, replaced);
     }
-    await folder.write("tmp/none", "");
     [admin, guest] = await Promise.all([
       tokenFor("alice", { roles: ["admin", "staff"] }),
       tokenFor("bob", {}),
