@@ -16,7 +16,7 @@ export type ChainProblem = {
   readonly writer: string;
   /** `changed`: not what was written there. `removed`: missing between others, or at the
    * beginning. `cut`: missing at the end. `mislabelled`: found under what it does not say.
-   * `unanchored`: records of a writer that nothing vouches for. `unknown_key`: signed with a key
+   * `unanchored`: records that no anchor leads to: nothing vouches for them. `unknown_key`: signed with a key
    * that is not here. */
   readonly kind: "changed" | "removed" | "cut" | "mislabelled" | "unanchored" | "unknown_key";
   /** The first and last sequence number that it is about; equal for one record. */

@@ -67,6 +67,6 @@ const WORDS: Readonly<Record<ChainProblem["kind"], string>> = {
   removed: "removed",
   cut: "removed: the end of the chain is cut off",
   mislabelled: "filed under what it does not say: searches would miss it",
-  unanchored: "nothing vouches for them: the chain's anchor is gone",
+  unanchored: "nothing vouches for them: no anchor leads there",
   unknown_key: "signed with another key than the one here: verify where that one is",
 };
