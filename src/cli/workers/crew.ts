@@ -4,6 +4,7 @@
  * @module
  */
 import type { Config } from "../../config/resolved.ts";
+import { inTime } from "../../lib/in-time.ts";
 import type { Log, LogLevel, LogOptions } from "../../telemetry/log.ts";
 import { DRAIN_MS, oneAtATime } from "../start-gate.ts";
 import { type Child, ownCommand } from "./child.ts";
@@ -130,7 +131,8 @@ export function openCrew(options: CrewOptions): Crew {
     // Alone: what it makes (a store, keys) is there for the others, and what does not hold is
     // told once.
     if (first !== undefined) await fill(first);
-    await Promise.race([Promise.all(others.map(fill)), Bun.sleep(START_WITHIN_MS)]);
+    // One that does not come holds up nobody: it goes on being tried.
+    await inTime(Promise.all(others.map(fill)), START_WITHIN_MS, () => undefined);
   }
 
   const kill = () => {
