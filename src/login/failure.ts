@@ -38,6 +38,16 @@ const KNOWN_ERRORS: ReadonlySet<string> = new Set([
 /** The library's name for what is wrong with an answer: `OAUTH_JWT_CLAIM_COMPARISON_FAILED`. */
 const LIBRARY_CODE = /^OAUTH_[A-Z_]{1,60}$/;
 
+/** Of an answer that is none of the protocol's: a page for people, a redirect to one. */
+const GARBLED: readonly string[] = [
+  "oauth_response_is_not_conform",
+  "oauth_response_is_not_json",
+  "oauth_parse_error",
+];
+
+/** Whether it was not the provider's word on what it was asked, but of something in its place. */
+export const isGarbled = ({ reason }: LoginFailure): boolean => GARBLED.includes(reason);
+
 /**
  * What the library throws, as a value. Nothing of the provider's own words is kept but a known
  * `error` code.

@@ -9,6 +9,7 @@ import type { SessionConfig } from "../config/resolved.ts";
 import { GateError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import type { Log } from "../telemetry/log.ts";
+import { isGarbled } from "./failure.ts";
 import type { Provider } from "./provider.ts";
 import type { KeyRing } from "./seal.ts";
 import {
@@ -112,8 +113,9 @@ export function createRenewals(deps: Dependencies) {
     if (!renewal.ok) {
       const { kind, reason, detail } = renewal.error;
       const fields = { issuer: record.issuerName, reason, detail };
+      const isNoAnswer = kind === "unreachable" || isGarbled(renewal.error);
       // A client that the provider does not know any more is the owner's to mend, not the person's.
-      if (kind === "unreachable" || reason === "provider_invalid_client") {
+      if (isNoAnswer || reason === "provider_invalid_client") {
         log.event("warn", "session_renewal", "the provider could not renew a session now", fields);
         return later(reason);
       }
