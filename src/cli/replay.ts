@@ -24,7 +24,7 @@ import { paintFor, printableJson } from "./paint.ts";
 import { openProgress } from "./replay/progress.ts";
 import { replayJson, replayText } from "./replay/report.ts";
 import { openTally, type Tally, tallyUp } from "./replay/tally.ts";
-import { configFault } from "./start-gate.ts";
+import { configFault } from "./report-findings.ts";
 import { loadStoreConfig } from "./store-config.ts";
 
 type ReplayFlags = {

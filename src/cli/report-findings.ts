@@ -5,8 +5,15 @@
  * @module
  */
 import { readFileSync } from "node:fs";
-import type { Finding } from "../errors.ts";
+import { type Finding, GateError } from "../errors.ts";
 import { counted, type Paint, paintFor, visible } from "./paint.ts";
+
+/** Everything that does not hold, as one error. */
+export function configFault(file: string, findings: readonly Finding[]): GateError {
+  const count = findings.filter((finding) => finding.severity === "error").length;
+  const message = `${file} does not hold: ${count} ${count === 1 ? "error" : "errors"}`;
+  return new GateError("config_invalid", message, { findings });
+}
 
 /** Writes all findings and their count on stderr; nothing when there are none. */
 export function reportFindings(findings: readonly Finding[]): void {

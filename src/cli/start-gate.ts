@@ -24,7 +24,10 @@ import type { Store } from "../store/store.ts";
 import type { Log, LogLevel } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { openSubjectHash } from "../telemetry/subject-hash.ts";
-import { type Listener, listen, readTls, type SharedPorts, type TlsMaterial } from "./listen.ts";
+import { type Listener, readTls, type SharedPorts } from "./listen.ts";
+import { keeps, openListeners } from "./open-listeners.ts";
+import { refuseOtherPlaces, refuseOtherTls } from "./refuse-reload.ts";
+import { configFault } from "./report-findings.ts";
 
 export type RunningGate = {
   readonly gate: Gate;
@@ -106,7 +109,7 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     now,
     subjectHash: await openSubjectHash(stateFolderOf(config)),
   };
-  let listeners = await openListeners(gate, config, tls, { team }).catch(async (fault) => {
+  let listeners = await openListeners(gate, config, tls, { shared: team }).catch(async (fault) => {
     retireSite(gate.site, undefined);
     await ledger.close();
     throw fault;
@@ -146,7 +149,7 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     const kept = listeners.filter((listener) => keeps(listener, config, next.config, tls, nextTls));
     if (kept.length < listeners.length) await handingOver;
     const site = await openSite(next, gate.site, siteParts);
-    const places = { former: listeners, kept, team };
+    const places = { former: listeners, kept, shared: team };
     const opened = await openListeners(gate, next.config, nextTls, places).catch((fault) => {
       retireSite(site, gate.site);
       throw fault;
@@ -240,13 +243,6 @@ export function oneAtATime(work: () => Promise<boolean>): () => Promise<boolean>
   };
 }
 
-/** Everything that does not hold, as one error. */
-export function configFault(file: string, findings: readonly Finding[]): GateError {
-  const count = findings.filter((finding) => finding.severity === "error").length;
-  const message = `${file} does not hold: ${count} ${count === 1 ? "error" : "errors"}`;
-  return new GateError("config_invalid", message, { findings });
-}
-
 async function openAdminIfMine(
   gate: Gate,
   own: AdminDependencies,
@@ -255,91 +251,6 @@ async function openAdminIfMine(
   if (team === undefined) return openAdmin(gate, own);
   const { hasAdmin, reload, countAll } = team;
   return hasAdmin ? openAdmin(gate, { ...own, reload, countAll }) : undefined;
-}
-
-type Places = {
-  /** Those that are open, whose places new ones take. */
-  readonly former?: readonly Listener[];
-  /** Those of them that stay. */
-  readonly kept?: readonly Listener[];
-  readonly team: Team | undefined;
-};
-
-/** Opens what is not open yet; when one cannot be, those opened here are closed again. */
-async function openListeners(
-  gate: Gate,
-  config: Config,
-  tls: TlsMaterial | undefined,
-  { former = [], kept = [], team }: Places,
-): Promise<Listener[]> {
-  const listeners: Listener[] = [];
-  try {
-    for (const address of config.listen) {
-      const same = (listener: Listener) => Bun.deepEquals(listener.address, address);
-      const socket = { successorOf: former.find(same), shared: team };
-      listeners.push(kept.find(same) ?? (await listen(gate, address, config, tls, socket)));
-    }
-  } catch (fault) {
-    const fresh = listeners.filter((listener) => !kept.includes(listener));
-    await Promise.all(fresh.map((listener) => listener.cut()));
-    throw fault;
-  }
-  return listeners;
-}
-
-/**
- * A unix socket cannot be handed over, so it stays as it was opened. A renewed certificate can
- * wait for a restart; who is let in cannot.
- *
- * @throws GateError `config_invalid` when such a socket would go on letting in others.
- */
-function refuseOtherTls(
-  wanted: readonly ListenAddress[],
-  listeners: readonly Listener[],
-  before: TlsMaterial | undefined,
-  after: TlsMaterial | undefined,
-): void {
-  if (whoIsLetIn(before) === whoIsLetIn(after)) return;
-  const stuck = listeners.find(
-    ({ address }) => address.kind === "unix" && wanted.some((one) => Bun.deepEquals(one, address)),
-  );
-  if (stuck === undefined) return;
-  const message = `${stuck.url} cannot change whom its TLS lets in while it is open: restart the gate, or name another socket`;
-  throw new GateError("config_invalid", message);
-}
-
-function whoIsLetIn(tls: TlsMaterial | undefined): string {
-  if (tls === undefined) return "plain";
-  return tls.clientAuth === "required" ? `clients of ${tls.ca}` : "anyone";
-}
-
-/** What is revoked and recorded lies in the store that the gate has open; who administers it is there. */
-function refuseOtherPlaces(before: Config, after: Config): void {
-  const other = [
-    ...(Bun.deepEquals(before.store, after.store) ? [] : ["store"]),
-    ...(Bun.deepEquals(before.admin.listen, after.admin.listen) ? [] : ["admin.listen"]),
-    ...(before.workers === after.workers ? [] : ["workers"]),
-  ];
-  if (other.length === 0) return;
-  const message = `${other.join(" and ")} cannot change while the gate runs; start it anew for that`;
-  throw new GateError("config_invalid", message);
-}
-
-/** Whether a socket that is wanted again can stay as it is: same certificate, same limits. */
-function keeps(
-  listener: Listener,
-  before: Config,
-  after: Config,
-  tlsBefore: TlsMaterial | undefined,
-  tlsAfter: TlsMaterial | undefined,
-): boolean {
-  return (
-    listener.address.kind === "unix" ||
-    (Bun.deepEquals(tlsBefore, tlsAfter) &&
-      before.http.http2 === after.http.http2 &&
-      before.http.idleTimeoutMs === after.http.idleTimeoutMs &&
-      before.allowPlainHttp === after.allowPlainHttp)
-  );
 }
 
 function watchedFiles(config: Config): string[] {

@@ -11,7 +11,7 @@ import { openGeo } from "../../gate/geo.ts";
 import { makeRules } from "../../gate/rules.ts";
 import type { JsonObject } from "../../identity/strict-json.ts";
 import type { Verifier } from "../../identity/verify.ts";
-import { configFault } from "../start-gate.ts";
+import { configFault } from "../report-findings.ts";
 import { ask, placeCredential, STAND_IN, withPlaceForClaims } from "./ask.ts";
 import { type ClaimsToken, completeClaims, judgeClaims, readClaims } from "./claims-token.ts";
 import { explainAsked } from "./explain-asked.ts";

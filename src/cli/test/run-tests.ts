@@ -13,7 +13,7 @@ import type { CaseResult } from "../../policy/cases.ts";
 import { discover } from "../../policy/discover.ts";
 import { displayPath } from "../../policy/display-path.ts";
 import { openTokenVerifiers } from "../explain/token-verifiers.ts";
-import { configFault } from "../start-gate.ts";
+import { configFault } from "../report-findings.ts";
 import { type CoverageReport, coverageOf } from "./coverage.ts";
 import { namesOf, readScenarios } from "./read-scenarios.ts";
 import type { TestResult } from "./result.ts";
