@@ -4,7 +4,8 @@
  * @module
  */
 import type { TSchema } from "@sinclair/typebox";
-import { FileSchema, POLICY_DEFINITION } from "./schema.ts";
+import { FileSchema } from "./schema.ts";
+import { POLICY_DEFINITION } from "./schema-routes.ts";
 
 type JsonObject = {
   readonly [keyword: string]: unknown;
