@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Evaluation, evaluate, type Verdict } from "../policy/evaluate.ts";
+import { type Evaluation, evaluate } from "../policy/evaluate.ts";
+import type { Verdict } from "../policy/verdict.ts";
 import { err, ok, type Result } from "../result.ts";
 import type { Denial, Inquiry, PolicyOutcome, RateLimit, Token } from "../types.ts";
 import type { Route, Rules } from "./site.ts";

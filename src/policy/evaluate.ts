@@ -8,10 +8,10 @@
  *
  * @module
  */
-
 import type { TSchema } from "@sinclair/typebox";
-import { byteString } from "../lib/byte-string.ts";
+import { inTime } from "../lib/in-time.ts";
 import type { PolicyOutcome, RateLimit } from "../types.ts";
+import { ALLOW, type Answer, concluded, merged, mismatch, negated, outcomeOf } from "./answer.ts";
 import type { Leaf, Node, Program } from "./compose.ts";
 import type { PolicyInput } from "./definition.ts";
 import { threw, timedOut } from "./fault.ts";
@@ -20,10 +20,7 @@ import { runGuarded } from "./guard.ts";
 import { pastUnderWay } from "./history.ts";
 import { LazyInput, type Question } from "./input.ts";
 import { scopes } from "./scope.ts";
-import { NO_HEADERS, type Verdict as PolicyVerdict, readVerdict } from "./verdict.ts";
-
-/** What a route's policies come to; it has the shape of one policy's. */
-export type Verdict = PolicyVerdict;
+import { NO_HEADERS, readVerdict, type Verdict } from "./verdict.ts";
 
 export type Evaluation = {
   readonly verdict: Verdict;
@@ -31,13 +28,6 @@ export type Evaluation = {
   readonly outcomes: readonly PolicyOutcome[];
 };
 
-/**
- * A verdict within the tree. `not` may turn a denial only if it is `own`: what policies
- * themselves decided. `instead` is what closes below a failed `any` whose last denial is own.
- */
-type Answer = Verdict & { readonly own?: boolean; readonly instead?: Answer };
-
-const ALLOW: Answer = Object.freeze({ kind: "allow", headers: NO_HEADERS });
 /** How long others may hold the thread before an answer that is there already counts as late. */
 const HELD_BY_OTHERS_MS = 1_000;
 /** More than the ledger allows itself to tell a token's past. */
@@ -253,88 +243,6 @@ class Asking {
   }
 }
 
-function mismatch(policy: string): Answer {
-  const detail = "the token's claims do not fit the policy's schema";
-  return { kind: "deny", policy, code: "claims_mismatch", detail, own: false };
-}
-
-function negated(answer: Answer, name: string): Answer {
-  switch (answer.kind) {
-    case "allow":
-      return {
-        kind: "deny",
-        policy: name,
-        code: "negated",
-        detail: "allowed, under not",
-        own: true,
-      };
-    case "deny":
-      return answer.own ? ALLOW : (answer.instead ?? answer);
-    default:
-      return answer;
-  }
-}
-
-/** Of two headers of one name, in whatever case, the later wins. */
-function merged(
-  first: Readonly<Record<string, string>>,
-  later: Readonly<Record<string, string>>,
-): Readonly<Record<string, string>> {
-  if (later === NO_HEADERS) return first;
-  const byName = new Map<string, readonly [string, string]>();
-  for (const headers of [first, later]) {
-    for (const entry of Object.entries(headers)) byName.set(entry[0].toLowerCase(), entry);
-  }
-  return Object.fromEntries(byName.values());
-}
-
-/** The answer without what only the tree needs. */
-function concluded(answer: Answer): Verdict {
-  if (answer.kind === "allow") {
-    const { headers, rateLimits } = answer;
-    if (rateLimits === undefined && headers === NO_HEADERS) return ALLOW;
-    const own = headers === NO_HEADERS ? headers : encoded(headers);
-    return { kind: "allow", headers: own, ...(rateLimits && { rateLimits }) };
-  }
-  const { own: _own, instead: _instead, ...rest } = answer;
-  if (rest.kind === "fault" || rest.unusual === undefined) return rest;
-  const { unusual: _unusual, ...verdict } = rest;
-  return verdict;
-}
-
-/** Header values as byte strings: UTF-8, one code unit a byte, as identity headers go. */
-function encoded(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const entries = Object.entries(headers).map(([name, value]) => [name, byteString(value)]);
-  return Object.fromEntries(entries);
-}
-
-function outcomeOf(leaf: Leaf, verdict: Verdict, exactMs: number): PolicyOutcome {
-  // Microseconds: no clock here is more exact, and records are read by people.
-  const ms = Math.round(exactMs * 1_000) / 1_000;
-  const { shadow, policy, notes } = leaf;
-  const unusual = notes && verdict.kind !== "fault" ? verdict.unusual : undefined;
-  const outcome = {
-    name: policy.name,
-    verdict: verdict.kind,
-    ms,
-    shadow,
-    ...(unusual !== undefined && { unusual }),
-  };
-  switch (verdict.kind) {
-    case "deny":
-    case "fault": {
-      const { code, detail } = verdict;
-      return detail === undefined ? { ...outcome, code } : { ...outcome, code, detail };
-    }
-    case "allow": {
-      const { detail } = verdict;
-      return detail === undefined ? outcome : { ...outcome, detail };
-    }
-    case "challenge":
-      return outcome;
-  }
-}
-
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   if (value instanceof Promise) return true;
   const maybe = typeof value === "object" && value !== null && "then" in value;
@@ -345,15 +253,9 @@ type Settled = { readonly value: unknown } | { readonly error: unknown };
 
 /** Never rejects. A promise that is late stays handled: its end is nobody's business any more. */
 function settledWithin(answer: PromiseLike<unknown>, limitMs: number): Promise<Settled | "late"> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve("late"), Math.max(0, limitMs));
-    const settle = (settled: Settled) => {
-      clearTimeout(timer);
-      resolve(settled);
-    };
-    Promise.resolve(answer).then(
-      (value) => settle({ value }),
-      (error: unknown) => settle({ error }),
-    );
-  });
+  const settled = Promise.resolve(answer).then(
+    (value): Settled => ({ value }),
+    (error: unknown): Settled => ({ error }),
+  );
+  return inTime(settled, Math.max(0, limitMs), () => "late" as const);
 }

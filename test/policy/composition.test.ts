@@ -3,7 +3,8 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { PolicyRef } from "../../src/config/resolved.ts";
 import { compile } from "../../src/policy/compose.ts";
-import { evaluate, type Verdict } from "../../src/policy/evaluate.ts";
+import { evaluate } from "../../src/policy/evaluate.ts";
+import type { Verdict } from "../../src/policy/verdict.ts";
 import { compiled, loaded, placeOf, policy, policyFolder, question, ref } from "./policy-folder.ts";
 
 /** What leaves answer. Each has a twin that answers later. */
