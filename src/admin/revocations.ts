@@ -7,6 +7,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { GateError } from "../errors.ts";
 import { LONGEST_TOKEN } from "../identity/compact.ts";
 import { LONGEST_VALUE, revocationOf, type Target, thingOf } from "../ledger/revocation.ts";
+import type { Revocation } from "../store/store.ts";
 import { type Actor, type Admin, recordAct } from "./admin.ts";
 import { Limit, MOST_SHOWN } from "./decisions.ts";
 import { endpoint } from "./endpoint.ts";
@@ -80,9 +81,10 @@ export const revokeEndpoint = endpoint({
       ...circumstances,
       sessionLifetimeMs: session.lifetimeMs,
     });
-    await gate.ledger.revocations.revoke(revocation);
     const word = targetWord(target, issuers);
+    const fault = await putInForce(admin, revocation);
     await recordAct(admin, { actor, act: "revoke", target: word, reason });
+    if (fault !== undefined) throw fault;
     const note = await unseenNote(target, (query) => gate.ledger.sightings.list(query));
     return {
       target: word,
@@ -91,6 +93,22 @@ export const revokeEndpoint = endpoint({
     };
   },
 });
+
+/**
+ * @returns Why the store did not take it: it is in force in this gate all the same, and who
+ *   believes that nothing was done has to be told.
+ * @throws GateError `revocations_full`: it is in force nowhere.
+ */
+async function putInForce({ gate }: Admin, revocation: Revocation): Promise<GateError | undefined> {
+  try {
+    await gate.ledger.revocations.revoke(revocation);
+    return undefined;
+  } catch (fault) {
+    if (!(fault instanceof GateError) || fault.code !== "store_unavailable") throw fault;
+    const message = `${fault.message}; it is revoked in this gate alone so far, and stored once the store is back`;
+    return new GateError("store_unavailable", message, { cause: fault });
+  }
+}
 
 export const unrevokeEndpoint = endpoint({
   method: "DELETE",

@@ -322,6 +322,43 @@ describe("faults", () => {
     }
   });
 
+  test("of the store when it is to keep a revocation: it is in force here, told, and recorded", async () => {
+    const path = join(gate.folder.path, "unstored.sock");
+    const { gate: running, reload } = gate.running;
+    const { revocations } = running.ledger;
+    const away = new GateError("store_unavailable", "it is away");
+    const unstored = {
+      ...revocations,
+      revoke: (one) => revocations.revoke(one).then(() => Promise.reject(away)),
+    } satisfies typeof revocations;
+    const api = await openAdmin(
+      { ...running, ledger: { ...running.ledger, revocations: unstored } },
+      {
+        config: () => ({ ...running.site.config, admin: { listen: { kind: "unix", path } } }),
+        store: running.ledger.store,
+        reload,
+        version: "1",
+      },
+    );
+    const answer = await fetch("http://localhost/v1/revocations", {
+      unix: path,
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ subject: "erin", reason: "gone" }),
+    });
+    const body = await answer.json();
+    await api.close();
+    expect(answer.status).toBe(503);
+    expect(body).toMatchObject({
+      code: "store_unavailable",
+      detail:
+        "it is away; it is revoked in this gate alone so far, and stored once the store is back",
+    });
+    expect(await gate.visit("/staff/", "erin")).toBe(401);
+    const acts = (await gate.json("/v1/decisions?kind=act")).body.decisions;
+    expect(acts[0]).toMatchObject({ act: "revoke", target: "subject erin of dev", reason: "gone" });
+  });
+
   test("of ours are in the log, and not in the answer", async () => {
     for (const { status, text } of await askBroken(new Error("secret inner detail"))) {
       expect(status).toBe(500);
