@@ -48,15 +48,24 @@ async function run(args: readonly string[]): Promise<void> {
     .description("Stands in front of web apps and APIs: verifies tokens, asks policies, forwards")
     .exitOverride()
     .configureHelp({ sortSubcommands: false })
-    .showHelpAfterError("(claimgate --help tells more)");
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, "claimgate: ")),
+    });
   // Before more is loaded: the process begins again.
   if (args[0] === "serve") raiseConnectionLimit();
   for (const load of commandsFor(args[0])) (await load())(program);
+  hintAtHelp(program, "claimgate");
   try {
     await program.parseAsync(args, { from: "user" });
   } catch (fault) {
     process.exitCode = report(fault);
   }
+}
+
+/** Whoever mistypes an option is led to the help of that very command. */
+function hintAtHelp(command: Command, words: string): void {
+  command.showHelpAfterError(`(${words} --help tells more)`);
+  for (const one of command.commands) hintAtHelp(one, `${words} ${one.name()}`);
 }
 
 /** The one that is named, or all of them for the help, for completion, or for what is no command. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { tmpdir } from "node:os";
 import { claimgateCommand } from "./support/executable.ts";
 import { runClaimgate } from "./support/run-claimgate.ts";
 import { tempFolder } from "./support/temp-folder.ts";
@@ -47,4 +48,34 @@ test("what a policy prints is not among the results", async () => {
     out: { ok: true, findings: [] },
   });
   expect(err).toBe("said\n".repeat(4));
+});
+
+describe("what is mistyped is told, with what was meant and where the help is", () => {
+  test.each([
+    [
+      ["sevre"],
+      "unknown command 'sevre'",
+      "(Did you mean serve?)",
+      "(claimgate --help tells more)",
+    ],
+    [
+      ["serve", "--cofnig", "x"],
+      "unknown option '--cofnig'",
+      "(Did you mean --config?)",
+      "(claimgate serve --help tells more)",
+    ],
+    [
+      ["audit", "verify", "--jsno"],
+      "unknown option '--jsno'",
+      "(Did you mean --json?)",
+      "(claimgate audit verify --help tells more)",
+    ],
+  ])("%p", async (args, ...lines) => {
+    const { exitCode, out, err } = await runClaimgate(args, { cwd: tmpdir() });
+    expect({ exitCode, out, err }).toEqual({
+      exitCode: 2,
+      out: "",
+      err: `claimgate: ${lines.join("\n")}\n`,
+    });
+  });
 });
