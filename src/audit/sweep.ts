@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { repeat } from "../lib/repeat.ts";
 import type { Store } from "../store/store.ts";
 
 /** Soon after the start, for gates that never run for an hour. */
@@ -20,41 +21,12 @@ type SweepDeps = {
   readonly everyMs?: number;
 };
 
-type Sweeper = { close(): void };
-
-export function openSweeper(deps: SweepDeps): Sweeper {
+export function openSweeper(deps: SweepDeps): { close(): void } {
   const { store, now, retainMs, warn, firstMs = FIRST_MS, everyMs = EVERY_MS } = deps;
-  let isFailing = false;
-  let isClosed = false;
-  let timer = setTimeout(sweep, firstMs);
-  timer.unref();
-
-  function sweep(): void {
-    store
-      .sweep(now() - retainMs())
-      .then(
-        () => {
-          isFailing = false;
-        },
-        (fault: unknown) => {
-          if (!isFailing && !isClosed) {
-            const why = fault instanceof Error ? fault.message : String(fault);
-            warn(`records older than audit.retain could not be removed, next try later: ${why}`);
-          }
-          isFailing = true;
-        },
-      )
-      .finally(() => {
-        if (isClosed) return;
-        timer = setTimeout(sweep, everyMs);
-        timer.unref();
-      });
-  }
-
-  return {
-    close() {
-      isClosed = true;
-      clearTimeout(timer);
-    },
-  };
+  return repeat(() => store.sweep(now() - retainMs()), {
+    firstMs,
+    everyMs,
+    onFault: (why) =>
+      warn(`records older than audit.retain could not be removed, next try later: ${why}`),
+  });
 }

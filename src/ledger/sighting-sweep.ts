@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { repeat } from "../lib/repeat.ts";
 import type { Store } from "../store/store.ts";
 import type { Log } from "../telemetry/log.ts";
 
@@ -25,31 +26,16 @@ const LEEWAY_MS = 60_000;
 
 export function openSightingSweeper(deps: SweepDependencies): { close(): void } {
   const { store, now, retainMs, log, forget, firstMs = FIRST_MS, everyMs = EVERY_MS } = deps;
-  let isFailing = false;
-  let isClosed = false;
-  let timer = setTimeout(sweep, firstMs);
-  timer.unref();
-
   async function sweep(): Promise<void> {
     forget(now() - LEEWAY_MS);
-    try {
-      await store.sweepSightings(now() - retainMs());
-      isFailing = false;
-    } catch (fault) {
-      const why = fault instanceof Error ? fault.message : String(fault);
-      const message = `tokens that have long expired could not be forgotten, next try later: ${why}`;
-      if (!isFailing && !isClosed) log.event("warn", "sightings_unswept", message);
-      isFailing = true;
-    }
-    if (isClosed) return;
-    timer = setTimeout(sweep, everyMs);
-    timer.unref();
+    await store.sweepSightings(now() - retainMs());
   }
-
-  return {
-    close() {
-      isClosed = true;
-      clearTimeout(timer);
+  return repeat(sweep, {
+    firstMs,
+    everyMs,
+    onFault(why) {
+      const message = `tokens that have long expired could not be forgotten, next try later: ${why}`;
+      log.event("warn", "sightings_unswept", message);
     },
-  };
+  });
 }
