@@ -225,7 +225,7 @@ describe("openAudit()", () => {
   test("keeps in the file what the store did not take before the end", async () => {
     await using folder = await tempFolder();
     const file = join(folder.path, "audit.jsonl");
-    const { store, audit, losses } = openFixture(file, 10);
+    const { store, audit, losses } = openFixture(file, 500);
     store.mode = "is gone";
     for (const entry of entries(1_200)) audit.record(entry);
     await audit.close();
