@@ -24,9 +24,9 @@ export function idpCommand(program: Command): void {
   program
     .command("idp")
     .description("Run an OpenID provider for development, on this machine only")
-    .option("--port <port>", "where to listen; 0 takes a free port", "9400")
+    .option("--port <number>", "where to listen; 0 takes a free port", "9400")
     .option("--host <host>", "127.0.0.1, ::1 or localhost", "127.0.0.1")
-    .option("--audience <audience>", "whom access tokens are for unless the client asks", "dev")
+    .option("--audience <name>", "whom access tokens are for unless the client asks", "dev")
     .option("--client <id[:secret]>", "know this client only; may be given several times", collect)
     .option("--config <file>", "keys are in .claimgate/ beside it; it need not exist", USUAL_CONFIG)
     .option("--rotate", "make a new signing key and end; a running provider uses it at once")

@@ -36,7 +36,7 @@ export function tokenCommand(program: Command): void {
     .option("--sub <subject>", "whom the token is about", "developer")
     .option("--claim <name=value>", "a claim; may be given several times", collect)
     .option("--ttl <duration>", "how long it lives: 30s, 5m, at most 24h", "1h")
-    .option("--audience <audience>", "whom it is for; may be given several times", collect)
+    .option("--audience <name>", "whom it is for; may be given several times", collect)
     .option("--config <file>", "configuration file; it need not exist", USUAL_CONFIG)
     .addHelpText(
       "after",
