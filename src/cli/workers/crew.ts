@@ -40,9 +40,8 @@ type CrewOptions = {
 };
 
 /** How long a worker may be silent; a policy that loops, and is cut for it, holds it up too. */
-const SILENCE_MS = 1_000;
+const SILENCE_MS = 800;
 const LOOPS_IN_A_ROW = 3;
-const MARGIN_MS = 250;
 const RELOAD_WITHIN_MS = 60_000;
 /** Beyond the gate's own time for draining. */
 const DRAIN_MARGIN_MS = 5_000;
@@ -75,7 +74,8 @@ export function openCrew(options: CrewOptions): Crew {
         return false;
       }
       taken += 1;
-      [seat.facts, policyTimeoutMs] = [facts, facts.policyTimeoutMs];
+      if (seat.child === child) seat.facts = facts;
+      ({ policyTimeoutMs } = facts);
       onLogLevel(facts.logLevel);
     }
     return taken > 0;
@@ -100,7 +100,7 @@ export function openCrew(options: CrewOptions): Crew {
     words: ownCommand(["serve", "--config", file, "--worker", String(number)]),
     orders: { workers: seats.length, hasAdmin: number === 1, ports, log: style },
     onText,
-    silenceMs: () => Math.max(SILENCE_MS, LOOPS_IN_A_ROW * policyTimeoutMs + MARGIN_MS),
+    silenceMs: () => Math.max(SILENCE_MS, LOOPS_IN_A_ROW * policyTimeoutMs),
     answers: { reload, count: () => tally.sum(seats), take },
   });
 

@@ -14,7 +14,6 @@ const AF_INET6 = 10;
 /** Not handed on to the workers. */
 const SOCK_STREAM_CLOEXEC = 1 | 0o2000000;
 const SOL_SOCKET = 1;
-const SO_REUSEADDR = 2;
 const SO_REUSEPORT = 15;
 
 /**
@@ -41,9 +40,8 @@ function bindSocket(hostname: string, port: number): boolean {
     const descriptor = socket(address.family, SOCK_STREAM_CLOEXEC, 0);
     if (descriptor < 0) return false;
     const on = new Int32Array([1]);
-    for (const option of [SO_REUSEADDR, SO_REUSEPORT]) {
-      setsockopt(descriptor, SOL_SOCKET, option, ptr(on), on.byteLength);
-    }
+    // SO_REUSEADDR is left out: with it, whoever has it too could bind as well (socket(7)).
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, ptr(on), on.byteLength);
     if (bind(descriptor, ptr(address.bytes), address.bytes.byteLength) === 0) return true;
     close(descriptor);
     return false;

@@ -47,7 +47,8 @@ export async function keepSeat(seat: Seat, keeping: Keeping): Promise<void> {
     shortLives = performance.now() - begunMs < LONG_LIFE_MS ? shortLives + 1 : 0;
     const pauseMs =
       shortLives === 0 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (shortLives - 1));
-    const message = `worker ${seat.number} has ended (${how}); another takes its place`;
+    const why = typeof how === "number" ? `exit code ${how}` : how;
+    const message = `worker ${seat.number} has ended (${why}); another takes its place`;
     log.event("error", "worker_ended", message, { worker: seat.number, how, pauseMs });
     await pause(pauseMs, ending);
   }
