@@ -63,7 +63,7 @@ async function isAccepted(keys: readonly unknown[], token: string): Promise<bool
   return key.ok && (await isSignedBy(token, key.value));
 }
 
-describe.skipIf(!existsSync(FILE))("JOSE vectors (../shared/vectors)", () => {
+describe.skipIf(!existsSync(FILE))("JOSE vectors (beside the repository)", () => {
   test("every asymmetric group of Wycheproof's signatures", async () => {
     const { groups } = await read();
     const wrong: string[] = [];
