@@ -319,6 +319,35 @@ export default definePolicy({
     TEST_LIMIT_MS,
   );
 
+  test(
+    "sockets that are opened anew under load lose no connection",
+    async () => {
+      const file = (idleSeconds: number) => config(`http: { idleTimeout: ${idleSeconds}s }`);
+      await using folder = await tempFolder({ "claimgate.yaml": file(60) });
+      await using gate = await serve([], { folder: folder.path });
+      const outcomes = new Map<string, number>();
+      const load = { isOver: false };
+      const clients = Array.from({ length: 16 }, async () => {
+        while (!load.isOver) {
+          const outcome = await get(`${gate.urls[0]}/open/x`).then(
+            async (answer) => `${answer.status} ${(await answer.text()).length > 0}`,
+            (fault: unknown) => String(fault),
+          );
+          outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+        }
+      });
+      const reloads = () => gate.log.filter(({ event }) => event === "reloaded").length;
+      for (const [done, idleSeconds] of [61, 62, 63].entries()) {
+        await folder.write("claimgate.yaml", file(idleSeconds));
+        await until("the reload", LIMIT_MS, () => reloads() > done);
+      }
+      load.isOver = true;
+      await Promise.all(clients);
+      expect([...outcomes.keys()]).toEqual(["200 true"]);
+    },
+    TEST_LIMIT_MS,
+  );
+
   test("a port that another program shares is told, not shared", async () => {
     await using other = Bun.serve({
       hostname: "127.0.0.1",
