@@ -7,6 +7,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { GateError } from "../errors.ts";
+import { diskReason } from "../lib/disk-fault.ts";
 import { displayPath } from "../policy/display-path.ts";
 import { editorConfig, writeTypes } from "../policy/types-on-disk.ts";
 import { policiesIn, writeSchema } from "./editor-schema.ts";
@@ -155,7 +156,7 @@ async function onDisk<T>(folder: string, act: () => Promise<T>): Promise<T> {
       const message = `${visible(folder)} is no folder; name another`;
       throw new GateError("usage_wrong", message, { cause });
     }
-    const message = `cannot write into ${visible(folder)}: ${code ?? "failed"}`;
+    const message = `cannot write into ${visible(folder)}: ${diskReason(cause)}`;
     throw new GateError("state_unusable", message, { cause });
   }
 }

@@ -11,6 +11,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
 import { GateError } from "../errors.ts";
+import { diskReason } from "../lib/disk-fault.ts";
 import { isTrustedOwner } from "../lib/owner.ts";
 import { keepRotationLock } from "./rotation-lock.ts";
 
@@ -201,7 +202,7 @@ async function onDisk<T>(verb: string, path: string, act: () => Promise<T>): Pro
     return await act();
   } catch (error) {
     if (error instanceof GateError) throw error;
-    throw new GateError("state_unusable", `Cannot ${verb} ${path}: ${codeOf(error) ?? "failed"}`, {
+    throw new GateError("state_unusable", `cannot ${verb} ${path}: ${diskReason(error)}`, {
       cause: error,
     });
   }

@@ -26,7 +26,7 @@ export async function keepRotationLock(file: string): Promise<AsyncDisposable> {
     const code = await claim(file);
     if (code === "") return { [Symbol.asyncDispose]: () => rm(file, { force: true }) };
     if (code !== "EEXIST") {
-      throw new GateError("state_unusable", `Cannot create ${file}: ${code}`);
+      throw new GateError("state_unusable", `cannot create ${file}: ${code}`);
     }
     if (await isAbandoned(file)) await rm(file, { force: true });
     else await Bun.sleep(PAUSE_MS);

@@ -7,6 +7,7 @@
 import { rename, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { GateError } from "../errors.ts";
+import { diskReason } from "../lib/disk-fault.ts";
 import { readIfThere, writePrivately } from "./private-file.ts";
 
 /** Where the parts are, absolute. */
@@ -45,8 +46,7 @@ export async function writeTypes(stateFolder: string): Promise<TypesOnDisk> {
   } catch (cause) {
     // Another process may have been faster; what it laid down is as good.
     if ((await readIfThere(stamp)) !== version) {
-      const { code } = cause as NodeJS.ErrnoException;
-      const message = `cannot write the types of policies to ${folder} (${code ?? "failed"})`;
+      const message = `cannot write the types of policies to ${folder}: ${diskReason(cause)}`;
       throw new GateError("state_unusable", message, { cause });
     }
   } finally {
