@@ -209,4 +209,6 @@ export type Denial = {
   readonly retryAfterSeconds?: number;
   /** Of a 429: the limit that refused. */
   readonly rateLimit?: LimitStanding;
+  /** What a gRPC client reads instead of the status. */
+  readonly grpcStatus?: number;
 };

@@ -44,6 +44,8 @@ const BEARER_ERRORS: Partial<Record<DenialCode, string>> = {
   insufficient_scope: "insufficient_scope",
 };
 
+const GRPC_MESSAGE = "gRPC needs trailers, which do not pass the gate; use gRPC-Web";
+
 /**
  * @param accept The client's `Accept`, which chooses between JSON and a page.
  * @param brand How the page looks.
@@ -66,6 +68,10 @@ export function answerDenial(
     headers.set("Retry-After", String(denial.retryAfterSeconds));
   }
   if (denial.rateLimit !== undefined) setRateLimit(headers, denial.rateLimit);
+  if (denial.grpcStatus !== undefined) {
+    headers.set("grpc-status", String(denial.grpcStatus));
+    headers.set("grpc-message", GRPC_MESSAGE);
+  }
   if (prefersHtml(accept)) {
     return denialPage({ denial, title, requestId, brand, headers });
   }

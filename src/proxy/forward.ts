@@ -5,7 +5,7 @@
  */
 import { err, ok, type Result } from "../result.ts";
 import type { Denial } from "../types.ts";
-import { cleanAnswer, guardAnswer } from "./answer.ts";
+import { cleanAnswer, guardAnswer, isWorthGathering } from "./answer.ts";
 import { bodyTooLarge, checkAnnouncedBody } from "./body.ts";
 import { echo } from "./echo.ts";
 import { Exchange, type Patience } from "./exchange.ts";
@@ -51,13 +51,30 @@ const OVERLOADED: Denial = {
   retryAfterSeconds: 10,
 };
 
+/** Its result is in a trailer, which does not pass; gRPC-Web has it in the body, and passes. */
+const GRPC = /^application\/grpc(?:$|[+;\s])/i;
+
+/** gRPC's own code for what is not served: UNIMPLEMENTED. */
+const GRPC_UNSUPPORTED: Denial = {
+  status: 501,
+  code: "method_unsupported",
+  reason: "grpc_needs_trailers",
+  grpcStatus: 12,
+};
+
+function isGrpc({ headers }: Request): boolean {
+  const type = headers.get("content-type");
+  return type !== null && GRPC.test(type);
+}
+
 /**
- * @returns The upstream's answer, or a denial: 413 `too_large`, 400 `request_malformed`.
- *   A body that exceeds the limit after the answer began cuts the answer instead.
+ * @returns The upstream's answer, or a denial: 501 `method_unsupported` for gRPC, 413
+ *   `too_large`, 400 `request_malformed`. A body that exceeds the limit after the answer began cuts the answer instead.
  * @throws GateError `upstream_unreachable`, `upstream_timeout`; messages hold no address,
  *   `cause` may.
  */
 export async function forward(job: ForwardJob): Promise<Result<Response, Denial>> {
+  if (isGrpc(job.request)) return err(GRPC_UNSUPPORTED);
   const announced = checkAnnouncedBody(job.request, job.maxBodyBytes);
   if (!announced.ok) return announced;
 
@@ -155,6 +172,7 @@ async function finish(
   const isGuarded =
     !response.headers.has("content-type") ||
     exchange.body !== undefined ||
-    job.target.includes("?");
+    job.target.includes("?") ||
+    isWorthGathering(response);
   return ok(isGuarded ? await guardAnswer(response) : response);
 }
