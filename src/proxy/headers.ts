@@ -173,6 +173,7 @@ export function cleanResponseHeaders(
   const stripped = dropListed(headers);
   if (!stripped.ok) return stripped;
   for (const name of HOP_BY_HOP) if (headers.has(name)) headers.delete(name);
+  if (headers.has("set-cookie")) dropSetCookies(headers);
   applyEdits(headers, plan.response);
   headers.set("x-request-id", requestId);
   return NOTHING_WRONG;
@@ -199,6 +200,28 @@ function dropCookies(headers: Headers, names: readonly string[]): void {
   const kept = withoutCookies(cookie, names, GATE_COOKIE_BEGINNINGS);
   if (kept === "") headers.delete("cookie");
   else if (kept !== cookie) headers.set("cookie", kept);
+}
+
+/**
+ * The gate's own cookies are set by the gate alone: an application that could set them would
+ * sign a person in as whom it likes, in every other application at that host.
+ */
+function dropSetCookies(headers: Headers): void {
+  const lines = headers.getSetCookie();
+  const kept = lines.filter((line) => {
+    // Browsers send one without a name as its value alone: `=claimgate=…` comes back as ours.
+    const name =
+      line
+        .replace(/^[\s=]+/, "")
+        .split(/[=;]/, 1)[0]
+        ?.trim() ?? "";
+    const isOurs =
+      GATE_COOKIES.includes(name) || GATE_COOKIE_BEGINNINGS.some((b) => name.startsWith(b));
+    return !isOurs;
+  });
+  if (kept.length === lines.length) return;
+  headers.delete("set-cookie");
+  for (const line of kept) headers.append("set-cookie", line);
 }
 
 function applyEdits(headers: Headers, edits: HeaderPlanEdits): void {
