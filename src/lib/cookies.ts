@@ -4,9 +4,6 @@
  * @module
  */
 
-/** A request with more than this is looked at no further. */
-const MOST_COOKIES = 200;
-
 /** @returns Each value that stands under this very name, in order. */
 export function cookiesNamed(header: string | null, name: string): string[] {
   return cookiesBeginning(header, `${name}=`).map(({ value }) => value);
@@ -19,7 +16,7 @@ export function cookiesBeginning(
 ): { readonly name: string; readonly value: string }[] {
   if (header?.includes(beginning) !== true) return [];
   return header
-    .split(";", MOST_COOKIES)
+    .split(";") // all of them: one more of a name, however far behind, makes it doubtful
     .map((pair) => pair.trim())
     .filter((pair) => pair.startsWith(beginning) && pair.includes("="))
     .map((pair) => {

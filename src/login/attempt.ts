@@ -40,6 +40,8 @@ type Attempt = ProviderAttempt | HostAttempt;
 export const ATTEMPT_MS = 10 * 60_000;
 /** Under way in one browser at one host; the oldest give way. */
 const MOST_ATTEMPTS = 5;
+/** At once; the next attempt removes more. */
+const MOST_REMOVED = 50;
 const NAME = "claimgate-login-";
 const SUFFIX = /^[a-z0-9]{8,9}[A-Za-z0-9_-]{8}$/;
 const STATE = /^([a-z0-9]{8,9}[A-Za-z0-9_-]{8})\.[A-Za-z0-9_-]{43}$/;
@@ -97,7 +99,8 @@ export function createAttemptCookies(ring: KeyRing, secure: boolean): AttemptCoo
         .map(({ name }) => name)
         .filter((name) => SUFFIX.test(name.slice(prefix.length)))
         .sort();
-      const tooMany = others.slice(0, Math.max(0, others.length - MOST_ATTEMPTS + 1));
+      const surplus = Math.max(0, others.length - MOST_ATTEMPTS + 1);
+      const tooMany = others.slice(0, Math.min(surplus, MOST_REMOVED));
       const maxAgeSeconds = ATTEMPT_MS / 1_000;
       const name = nameOf(attempt.state);
       return [setCookie({ name, value, maxAgeSeconds, secure }), ...tooMany.map(removal)];

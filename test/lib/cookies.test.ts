@@ -16,13 +16,13 @@ describe("cookiesNamed()", () => {
   });
 });
 
-test("cookiesBeginning() tells names, and looks at no more than two hundred", () => {
+test("cookiesBeginning() tells names, of however many cookies", () => {
   expect(cookiesBeginning("x-1=a; y=b; x-2=c", "x-")).toEqual([
     { name: "x-1", value: "a" },
     { name: "x-2", value: "c" },
   ]);
   const many = Array.from({ length: 500 }, (_, at) => `x-${at}=`).join(";");
-  expect(cookiesBeginning(many, "x-").length).toBe(200);
+  expect(cookiesBeginning(many, "x-").length).toBe(500);
 });
 
 test("setCookie() is for this host alone", () => {
