@@ -11,8 +11,10 @@ import { findProgram, type Need } from "./packages.ts";
  * `describe`, skipped by name where the program is missing. With `CI=true` the test command
  * counts a skip as a failure.
  *
- * @param need Written as a literal, so that it can be found in the text.
+ * @param needs One or several, written as literals, so that they can be found in the text.
  */
-export function describeWith(need: Need, title: string, body: () => void): void {
-  describe.skipIf(findProgram(need) === undefined)(`${title} (needs ${need})`, body);
+export function describeWith(needs: Need | readonly Need[], title: string, body: () => void): void {
+  const all = [needs].flat();
+  const isMissing = all.some((need) => findProgram(need) === undefined);
+  describe.skipIf(isMissing)(`${title} (needs ${all.join(", ")})`, body);
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 
 /** Each is the name of the program and of the Debian package that brings it. */
 const PROGRAMS = [
@@ -14,19 +15,32 @@ const PROGRAMS = [
   "wrk",
   "curl",
   "faketime",
+  "git",
+  "fcgiwrap",
+  "prometheus",
 ] as const;
 
-export type Need = (typeof PROGRAMS)[number];
+/** Packages that bring no program of their own, and the file that shows each is there. */
+const MODULES = {
+  "libnginx-mod-http-dav-ext": "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so",
+} as const;
+
+export type Need = (typeof PROGRAMS)[number] | keyof typeof MODULES;
 
 export function isNeed(name: string): name is Need {
-  return (PROGRAMS as readonly string[]).includes(name);
+  return (PROGRAMS as readonly string[]).includes(name) || isModule(name);
+}
+
+function isModule(name: string): name is keyof typeof MODULES {
+  return Object.hasOwn(MODULES, name);
 }
 
 /** Debian puts servers where only root's PATH looks. */
 const SEARCH_PATH = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`;
 
-/** @returns Absolute path of the program, or `undefined` where it is not installed. */
+/** @returns Absolute path of the program or module, or `undefined` where it is not installed. */
 export function findProgram(need: Need): string | undefined {
+  if (isModule(need)) return existsSync(MODULES[need]) ? MODULES[need] : undefined;
   return Bun.which(need, { PATH: SEARCH_PATH }) ?? undefined;
 }
 

@@ -61,11 +61,13 @@ const tail = skipped.length > 0 && !isCi ? `, ${skipped.length} skipped` : "";
 console.log(`${passed} passed, ${failed} failed${tail}`);
 process.exit(failed === 0 ? 0 : 1);
 
-/** What the files ask for by `describeWith("…`. */
+/** What the files ask for by `describeWith("…` or `describeWith(["…`. */
 async function neededBy(paths: readonly string[]): Promise<ReadonlySet<Need>> {
   const texts = await Promise.all(paths.map((path) => Bun.file(path).text()));
   const names = texts.flatMap((text) =>
-    [...text.matchAll(/\bdescribeWith\(\s*"([^"]+)"/g)].map(([, name = ""]) => name),
+    [...text.matchAll(/\bdescribeWith\(\s*("[^"]+"|\[[^\]]*\])/g)].flatMap(([, names = ""]) =>
+      [...names.matchAll(/"([^"]+)"/g)].map(([, name = ""]) => name),
+    ),
   );
   return new Set(names.filter(isNeed));
 }
