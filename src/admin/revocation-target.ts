@@ -121,8 +121,8 @@ export function targetWord(target: Target, issuers: readonly IssuerConfig[]): st
 }
 
 /**
- * For those who have mistyped an id: anything of that form is accepted, since what was not seen
- * yet, or by another gate, is revoked as well.
+ * For those who have mistyped an id or a subject: any is accepted, since what was not seen yet, or
+ * by another gate, is revoked as well.
  *
  * @param list What was seen.
  * @returns One line, or nothing where it is known, or where nobody could know.
@@ -131,11 +131,17 @@ export async function unseenNote(
   target: Target,
   list: (query: SightingQuery) => Promise<readonly Sighting[]>,
 ): Promise<string | undefined> {
+  const check = "see that it is the right one (claimgate tokens lists them)";
+  if (target.kind === "subject") {
+    const { issuer, subject } = target;
+    const [seen] = await list({ issuer, subject, limit: 1 });
+    return seen === undefined ? `no token of that subject has been seen here: ${check}` : undefined;
+  }
   if (target.kind !== "session" && target.kind !== "token") return undefined;
   const id = target.kind === "session" ? target.id : target.hash;
   const [seen] = await list({ id, kind: target.kind, limit: 1 });
   if (seen !== undefined) return undefined;
-  return `no ${target.kind} with the id ${id} has been seen here: see that it is the right one (claimgate tokens lists them)`;
+  return `no ${target.kind} with the id ${id} has been seen here: ${check}`;
 }
 
 /** RFC 6750 §2.1: what may stand after `Bearer`. */

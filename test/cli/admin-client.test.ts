@@ -92,13 +92,16 @@ describe("through the gate", () => {
   test("a revocation is in force when the command ends, and so is its end", async () => {
     await using gate = await openAdminGate();
     const ask = (...args: string[]) => runClaimgate(args, { cwd: gate.folder.path });
+    // Made before it is revoked: one of the next second passes.
+    const headers = { Authorization: `Bearer ${await gate.token("alice")}` };
+    const status = async () => (await fetch(`${gate.url}/staff/a`, { headers })).status;
     for (let round = 0; round < 3; round += 1) {
       const revoked = await ask("revoke", "--subject", "alice");
       expect(revoked.out).toStartWith("revoked subject alice of dev, kept until ");
-      expect(await gate.visit("/staff/a", "alice")).toBe(401);
+      expect(await status()).toBe(401);
       const unrevoked = await ask("unrevoke", "--subject", "alice");
       expect(unrevoked.out).toBe("unrevoked subject alice of dev\n");
-      expect(await gate.visit("/staff/a", "alice")).toBe(200);
+      expect(await status()).toBe(200);
     }
   });
 
@@ -155,7 +158,8 @@ describe("over TCP", () => {
     await using gate = await spawnGate({ config: (port) => config(port, admin), environment });
     const cwd = gate.folder.path;
     const through = await runClaimgate(["revoke", "--subject", "alice"], { cwd, environment });
-    expect(through).toMatchObject({ exitCode: 0, err: "" });
+    expect(through.exitCode).toBe(0);
+    expect(through.out).toStartWith("revoked subject alice of dev, kept until ");
     expect(existsSync(join(cwd, "claimgate.sock"))).toBe(false);
 
     const unset = await runClaimgate(["tokens", "--revoked"], { cwd });

@@ -250,7 +250,17 @@ describe("claimgate tokens", () => {
   });
 });
 
-describe("an id that nobody has seen", () => {
+describe("what nobody has seen", () => {
+  test("a subject is revoked all the same, and it is said: another issuer's bob is none", async () => {
+    await stored({ id: idOf("a"), subject: "bob" });
+    const unseen = "no token of that subject has been seen here";
+    const mistyped = await run("revoke", "--subject", "bbo", "--issuer", "okta");
+    expect(mistyped.out).toContain("revoked subject bbo of okta");
+    expect(mistyped.err).toContain(unseen);
+    expect((await run("revoke", "--subject", "bob", "--issuer", "dev")).err).toContain(unseen);
+    expect((await run("revoke", "--subject", "bob", "--issuer", "okta")).err).toBe("");
+  });
+
   test.each(["--token", "--session"])(
     "%s is revoked all the same, and it is said",
     async (flag) => {
