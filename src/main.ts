@@ -6,6 +6,7 @@
 import { Command, CommanderError } from "commander";
 import { reportFindings } from "./cli/report-findings.ts";
 import { type FaultCode, GateError } from "./errors.ts";
+import { diskReason } from "./lib/disk-fault.ts";
 import { raiseConnectionLimit } from "./proxy/connection-limit.ts";
 
 const EXIT_DOES_NOT_HOLD = 1;
@@ -91,7 +92,7 @@ function report(fault: unknown): number {
 /** Not an uncaught fault with its stack: a reader that has left, as `head` does, is none at all. */
 function onClosedOutput(fault: NodeJS.ErrnoException): void {
   if (fault.code === "EPIPE") return;
-  console.error(`claimgate: cannot write the output: ${fault.code ?? "failed"}`);
+  console.error(`claimgate: cannot write the output: ${diskReason(fault)}`);
   process.exitCode = EXIT_FAULT;
 }
 

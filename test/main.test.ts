@@ -30,7 +30,7 @@ describe("output that nobody takes", () => {
   test.if(isLinux)("a full disk is told in one line, with exit 70", async () => {
     expect(await inShell("> /dev/full")).toEqual({
       exitCode: 70,
-      err: "claimgate: cannot write the output: ENOSPC\n",
+      err: "claimgate: cannot write the output: the disk is full (ENOSPC)\n",
     });
   });
 });

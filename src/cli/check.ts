@@ -9,6 +9,7 @@ import { loadConfig } from "../config/load.ts";
 import type { Config, YamlPath } from "../config/resolved.ts";
 import { type Finding, GateError } from "../errors.ts";
 import { type Assembly, assemble, stateFolderOf } from "../gate/assemble.ts";
+import { diskReason } from "../lib/disk-fault.ts";
 import type { PolicySet } from "../policy/load.ts";
 import { policiesOf, refreshSchema } from "./editor-schema.ts";
 import { CONFIG_OPTION } from "./options.ts";
@@ -91,8 +92,7 @@ async function followInEditors(
     await refreshSchema(stateFolderOf(config), policiesOf(set));
     return [];
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const message = `cannot bring the schema for editors up to date (${code ?? "failed"})`;
+    const message = `cannot bring the schema for editors up to date: ${diskReason(cause)}`;
     const place = { file, line: 1, column: 1 };
     const fix = "let claimgate write .claimgate/schema.json, or remove it";
     return [{ severity: "warning", code: "schema_stale", message, ...place, fix }];

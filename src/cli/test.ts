@@ -8,6 +8,7 @@ import { writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { GateError } from "../errors.ts";
+import { diskReason } from "../lib/disk-fault.ts";
 import { note } from "./note.ts";
 import { CONFIG_OPTION } from "./options.ts";
 import { paintFor, printableJson } from "./paint.ts";
@@ -117,8 +118,7 @@ async function writeJunit(file: string, results: readonly TestResult[]): Promise
   try {
     await writeFile(file, junitXml(results));
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const message = `cannot write the results to ${file}: ${code ?? "failed"}`;
+    const message = `cannot write the results to ${file}: ${diskReason(cause)}`;
     throw new GateError("usage_wrong", message, { cause });
   }
 }

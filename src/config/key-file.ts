@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import { link, mkdir, open, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { GateError } from "../errors.ts";
+import { diskReason } from "../lib/disk-fault.ts";
 import { isTrustedOwner } from "../lib/owner.ts";
 
 type KeyFile = {
@@ -93,7 +94,7 @@ async function onDisk<T>(verb: string, file: string, act: () => Promise<T>): Pro
     return await act();
   } catch (cause) {
     if (cause instanceof GateError) throw cause;
-    const message = `cannot ${verb} ${file}: ${codeOf(cause) ?? "failed"}`;
+    const message = `cannot ${verb} ${file}: ${diskReason(cause)}`;
     throw new GateError("state_unusable", message, { cause });
   }
 }

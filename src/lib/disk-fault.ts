@@ -7,6 +7,7 @@
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: "check its mode and owner",
   EPERM: "check its mode and owner",
+  ENOENT: "there is no such file or folder",
   EROFS: "the file system is mounted read-only",
   ENOSPC: "the disk is full",
   EDQUOT: "the disk quota is used up",

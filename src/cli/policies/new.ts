@@ -7,6 +7,7 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GateError } from "../../errors.ts";
+import { diskReason } from "../../lib/disk-fault.ts";
 import { displayPath } from "../../policy/display-path.ts";
 import { shippedPolicies } from "../../policy/shipped.ts";
 import { editorConfig, writeTypes } from "../../policy/types-on-disk.ts";
@@ -58,8 +59,7 @@ async function onDisk<T>(shown: string, act: () => Promise<T>): Promise<T> {
     return await act();
   } catch (cause) {
     if (cause instanceof GateError) throw cause;
-    const { code } = cause as NodeJS.ErrnoException;
-    const message = `cannot write ${visible(shown)}: ${code ?? "failed"}`;
+    const message = `cannot write ${visible(shown)}: ${diskReason(cause)}`;
     throw new GateError("state_unusable", message, { cause });
   }
 }
