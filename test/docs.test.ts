@@ -44,7 +44,7 @@ const policySamples = samplesIn("ts");
 describe("configuration samples load", () => {
   /** What stands only below a route, so that a sample with nothing else is a part of one. */
   const OF_THE_FILE = new Set(
-    "listen tls http allowPlainHttp trustedProxies policyTimeout reload log audit issuers routes store session admin publicUrl audit".split(
+    "listen tls http allowPlainHttp trustedProxies policyTimeout reload log audit issuers routes store workers session admin publicUrl".split(
       " ",
     ),
   );
