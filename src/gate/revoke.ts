@@ -19,8 +19,9 @@ export function applyRevocations(
   if (revoke === undefined || policy === undefined) return;
   const wish = { policy, revoke, code, token, requestId: inquiry.id };
   const at = new Date(now()).toISOString();
-  for (const { kind, issuer = "", value } of ledger.policyRevocations.apply(wish)) {
-    const target = [kind, issuer, value].filter((part) => part !== "").join(" ");
+  for (const { kind, issuer, value } of ledger.policyRevocations.apply(wish)) {
+    // As `claimgate revoke` would name it.
+    const target = `${kind} ${value}${issuer === undefined ? "" : ` of ${token.issuerName}`}`;
     const actor = `policy ${policy}`;
     ledger.audit.record({ kind: "act", at, actor, act: "revoke", target, reason: code });
   }
