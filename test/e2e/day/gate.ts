@@ -11,7 +11,6 @@ import { AUDIENCE, ISSUER } from "./replay.ts";
 const configOf = (places: string, keys: string) => `
 trustedProxies: [127.0.0.1]
 log: { level: warn }
-policyTimeout: 2s
 geo: ${places}
 issuers:
   - { name: id, issuer: "${ISSUER}", audiences: [${AUDIENCE}], jwks: ${keys} }
