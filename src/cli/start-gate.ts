@@ -17,6 +17,7 @@ import { openGateLogin } from "../gate/open-login.ts";
 import { openSite, retireSite } from "../gate/open-site.ts";
 import type { Gate } from "../gate/site.ts";
 import { openStreams } from "../gate/streams.ts";
+import { inTime } from "../lib/in-time.ts";
 import { reportStray } from "../policy/graph.ts";
 import { closeTunnels } from "../proxy/tunnel.ts";
 import { err, type Result } from "../result.ts";
@@ -69,6 +70,7 @@ export type Team = SharedPorts & {
 /** How long requests under way may take once the gate is told to end. */
 export const DRAIN_MS = 30_000;
 const DRAIN_POLL_MS = 20;
+const ADMIN_CLOSE_MS = 1_000;
 
 /**
  * @throws GateError `usage_wrong` (no such file), `config_invalid` with all findings,
@@ -204,7 +206,8 @@ export async function startGate(options: StartOptions): Promise<RunningGate> {
     if (pending() > 0)
       log.event("warn", "drain_cut", "cut what was still open", { open: pending() });
     await Promise.all(all.map((listener) => listener.cut()));
-    await admin?.close();
+    // A client that holds on to it must not keep what was decided from being written.
+    if (admin) await inTime(admin.close(), ADMIN_CLOSE_MS, () => undefined);
     gate.streams.stop();
     gate.assertions.close();
     gate.decisions.close();

@@ -37,7 +37,7 @@ export function startChild(options: ChildOptions): Child {
   const listening = Promise.withResolvers<Facts | undefined>();
   let beatsMissed = 0;
   let busy = 1;
-  const line = openLine<ToWorker, ToSupervisor>((message) => void child.send(message), {
+  const line = openLine<ToWorker, ToSupervisor>(send, {
     hello: () => orders,
     listening(facts) {
       busy -= 1;
@@ -47,6 +47,13 @@ export function startChild(options: ChildOptions): Child {
     beat: () => null,
     ...answers,
   });
+  function send(message: object): void {
+    try {
+      child.send(message);
+    } catch {
+      line.close(); // it has closed its end, and is about to go
+    }
+  }
   const child = Bun.spawn([...words], {
     stdin: "ignore",
     stdout: "inherit",

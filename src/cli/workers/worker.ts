@@ -10,7 +10,7 @@ import type { loadConfig } from "../../config/load.ts";
 import { GateError } from "../../errors.ts";
 import { createLog, type Log, type LogLevel } from "../../telemetry/log.ts";
 import { type LineSink, openSink } from "../../telemetry/sink.ts";
-import { type RunningGate, startGate, type Team } from "../start-gate.ts";
+import { DRAIN_MS, type RunningGate, startGate, type Team } from "../start-gate.ts";
 import { type Line, openLine } from "./line.ts";
 import {
   BEAT_MS,
@@ -24,6 +24,8 @@ import {
 const ORDERS_WITHIN_MS = 10_000;
 /** All workers, one after the other. */
 const RELOAD_WITHIN_MS = 10 * 60_000;
+/** For what should have closed by then. */
+const LAST_MS = 2_000;
 const COUNT_WITHIN_MS = 2_000;
 /** The gate's own patience with a store (250 ms) ends first. */
 const TAKE_WITHIN_MS = 1_000;
@@ -88,11 +90,18 @@ export async function serveAsWorker({ number, file, loaded, onStart }: WorkerOpt
     const beat = setInterval(() => void line.ask("beat", null, BEAT_MS), BEAT_MS);
     void line.ask("listening", factsOf(running), COUNT_WITHIN_MS);
     await told.promise;
+    endIn(DRAIN_MS + LAST_MS);
     await running.drain();
     clearInterval(beat);
   } finally {
+    endIn(LAST_MS);
     if (process.connected) process.disconnect?.();
   }
+}
+
+/** Whatever is still open then: a process that nobody watches must not stay. */
+function endIn(ms: number): void {
+  setTimeout(() => process.exit(), ms).unref();
 }
 
 function sendUp(message: object): void {
