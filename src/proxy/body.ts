@@ -50,6 +50,8 @@ type MeterHooks = {
   readonly onWait: () => void;
   /** The upstream has bytes to take, or the whole body. */
   readonly onProgress: () => void;
+  /** Asked at the end of a body without a length, whether it is none: its client is gone. */
+  readonly wasCut?: () => Promise<boolean>;
 };
 
 /**
@@ -74,8 +76,11 @@ export function meterBody(
     if (isOver) return;
     hooks.onProgress();
     if (done) {
+      const wasCut = await hooks.wasCut?.();
+      if (isOver) return;
       isOver = true;
-      controller.close();
+      if (wasCut) controller.error(new Error("the client broke off its body"));
+      else controller.close();
       return;
     }
     bytes += value.byteLength;

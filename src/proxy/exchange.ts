@@ -12,6 +12,8 @@ import { type MeteredBody, meterBody } from "./body.ts";
 
 /** A limit is noticed as late as this, a client's going twice as late. */
 const SWEEP_MS = 50;
+/** A body that is over may turn out not to be within this. */
+const DOUBT_MS = 10;
 
 /** Told whom we wait for while the body is on its way. */
 export type Patience = { readonly forUpstream: () => void; readonly forClient: () => void };
@@ -51,8 +53,19 @@ export class Exchange {
     this.#timeoutMs = timeoutMs;
     this.#deadlineMs = performance.now() + timeoutMs;
     if (request.body !== null) {
+      // Of an HTTP/2 stream that is reset Bun gives an end first, and says only a little later
+      // that the client is gone. Where no length tells, a part would pass for the whole.
+      const { headers } = request;
+      const tellsItsEnd = headers.has("content-length") || headers.has("transfer-encoding");
+      const signal = tellsItsEnd ? undefined : request.signal;
       this.body = meterBody(request.body, maxBodyBytes, {
         onExceeded: () => this.#end("body_exceeded"),
+        ...(signal !== undefined && {
+          wasCut: async () => {
+            await new Promise((resolve) => setTimeout(resolve, DOUBT_MS));
+            return signal.aborted;
+          },
+        }),
         onWait: () => {
           patience?.forClient();
           this.#deadlineMs = Number.POSITIVE_INFINITY;

@@ -4,6 +4,7 @@
  * @module
  */
 import { readFileSync, writeFileSync } from "node:fs";
+import { inTime } from "../../src/lib/in-time.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import { developmentToken, serve } from "./claimgate.ts";
@@ -70,4 +71,13 @@ export async function addedMemory(pid: number, work: () => Promise<void>): Promi
 function memoryOf(pid: number, field: "VmRSS" | "VmHWM"): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status)?.[1]) * 1024;
+}
+
+const WAIT_LIMIT_MS = 15_000;
+
+/** @throws Error when it takes too long. */
+export function within<T>(promise: Promise<T>): Promise<T> {
+  return inTime(promise, WAIT_LIMIT_MS, () => {
+    throw new Error(`nothing came within ${WAIT_LIMIT_MS} ms`);
+  });
 }

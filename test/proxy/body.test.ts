@@ -60,6 +60,17 @@ describe("meterBody()", () => {
     expect(events).toEqual(["wait", "progress", "wait", "progress", "wait", "progress"]);
   });
 
+  test.each([true, false])("whose end may be none asks: %p", async (isCut) => {
+    const body = new Response("ab").body;
+    if (body === null) throw new Error("no body");
+    const ignore = () => {};
+    const hooks = { onExceeded: ignore, onWait: ignore, onProgress: ignore };
+    const meter = meterBody(body, 4, { ...hooks, wasCut: async () => isCut });
+    const text = new Response(meter.open()).text();
+    if (isCut) await expect(text).rejects.toThrow("broke off");
+    else expect(await text).toBe("ab");
+  });
+
   test("fails with the first byte over the limit and reads no further", async () => {
     const { meter, events, taken } = metered(["ab", "cd", "e", "f", "g"], 4);
     await expect(new Response(meter.open()).text()).rejects.toThrow();
