@@ -84,9 +84,16 @@ export type AppGate = AsyncDisposable & {
   readonly serve: RunningServe;
 };
 
-/** @param config Of claimgate.yaml, what stands beside the address and the issuer. */
-export async function startAppGate(config: string): Promise<AppGate> {
+/**
+ * @param config Of claimgate.yaml, what stands beside the address and the issuer.
+ * @param files Besides, such as policies.
+ */
+export async function startAppGate(
+  config: string,
+  files: Readonly<Record<string, string>> = {},
+): Promise<AppGate> {
   const folder = await tempFolder({
+    ...files,
     "claimgate.yaml": `listen: 127.0.0.1:0
 issuers: [{ name: dev, development: true }]
 ${config}`,
