@@ -24,6 +24,7 @@ type StageOptions = {
   readonly http?: string;
   /** Serves TLS, and so HTTP/2, with a certificate of `localhost`. */
   readonly tls?: true;
+  readonly environment?: Readonly<Record<string, string>>;
 };
 
 /** @param upstream As a route's `upstream` has it. */
@@ -42,7 +43,7 @@ routes:
   - { match: { path: /public/* }, upstream: "${upstream}", public: true }
 `,
   });
-  const gate = await serve([], { folder: folder.path });
+  const gate = await serve([], { folder: folder.path, environment: options.environment ?? {} });
   const token = await developmentToken(folder.path, "--sub", "alice");
   return {
     url: gate.urls[0],
