@@ -82,6 +82,8 @@ export type AppGate = AsyncDisposable & {
   /** Alice's, a member of staff. */
   readonly token: string;
   readonly serve: RunningServe;
+  /** Where its claimgate.yaml lies; absolute. */
+  readonly folder: string;
 };
 
 /**
@@ -104,6 +106,7 @@ ${config}`,
     origin: gate.urls[0],
     token,
     serve: gate,
+    folder: folder.path,
     async [Symbol.asyncDispose]() {
       await gate[Symbol.asyncDispose]();
       await folder[Symbol.asyncDispose]();

@@ -5,7 +5,7 @@
  */
 import { existsSync } from "node:fs";
 
-/** Each is the name of the program and of the Debian package that brings it. */
+/** Each is the name of the program and, but for those in PACKAGES, of the Debian package that brings it. */
 const PROGRAMS = [
   "nginx",
   "redis-server",
@@ -18,6 +18,7 @@ const PROGRAMS = [
   "git",
   "fcgiwrap",
   "prometheus",
+  "node",
 ] as const;
 
 /** Packages that bring no program of their own, and the file that shows each is there. */
@@ -34,6 +35,8 @@ export function isNeed(name: string): name is Need {
 function isModule(name: string): name is keyof typeof MODULES {
   return Object.hasOwn(MODULES, name);
 }
+
+const PACKAGES: Partial<Record<Need, string>> = { node: "nodejs" };
 
 /** Debian puts servers where only root's PATH looks. */
 const SEARCH_PATH = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`;
@@ -61,7 +64,8 @@ export async function installPackages(
   if (apt === null || process.getuid?.() !== 0) return { missing: wanted, log: "" };
 
   const update = await runApt(apt, ["update"]);
-  const install = await runApt(apt, ["install", "-y", "--no-install-recommends", ...wanted]);
+  const packages = wanted.map((need) => PACKAGES[need] ?? need);
+  const install = await runApt(apt, ["install", "-y", "--no-install-recommends", ...packages]);
   const missing = wanted.filter((need) => findProgram(need) === undefined);
   return { missing, log: missing.length === 0 ? "" : update + install };
 }
