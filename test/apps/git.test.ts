@@ -114,14 +114,11 @@ describeWith(["git", "nginx", "fcgiwrap"], "git over smart HTTP", () => {
     await gitOk(path, "init", "-q", "--bare", "-b", "main", bare);
     await gitOk(bare, "config", "core.logAllRefUpdates", "true");
     await writeRepository(`${path}/work`);
-    fcgi = await startApp(
-      [findProgram("fcgiwrap") ?? "fcgiwrap", "-c", "2", "-s", `unix:${path}/fcgi.sock`],
-      {
-        cwd: path,
-        environment: { HOME: path },
-        isUp: () => existsSync(`${path}/fcgi.sock`),
-      },
-    );
+    fcgi = await startApp([findProgram("fcgiwrap") ?? "fcgiwrap", "-s", `unix:${path}/fcgi.sock`], {
+      cwd: path,
+      environment: { HOME: path },
+      isUp: () => existsSync(`${path}/fcgi.sock`),
+    });
     nginx = await startNginx(server(path), path);
     gate = await startAppGate(config(nginx.url, "100MB"));
     narrow = await startAppGate(config(nginx.url, "10MB"));

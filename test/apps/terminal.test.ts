@@ -2,6 +2,7 @@
  * A terminal in the browser (wetty) behind the gate: a shell over WebSocket, in Chromium.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import type { Browser } from "playwright-core";
 import { launchChromium } from "../e2e/chromium.ts";
 import { run, until } from "../e2e/claimgate.ts";
@@ -80,7 +81,10 @@ describeWith(["chromium", "node"], "a terminal in the browser", () => {
     await until("the WebSocket", SHOWN_LIMIT_MS, () => isUpgraded);
     return {
       tab,
-      shows: (text: RegExp) => until(`${text}`, SHOWN_LIMIT_MS, () => text.test(shown)),
+      async shows(text: RegExp): Promise<string> {
+        await until(`${text}`, SHOWN_LIMIT_MS, () => text.test(shown));
+        return shown.match(text)?.[1] ?? "";
+      },
       closes: () => until("the socket's end", SHOWN_LIMIT_MS, () => isClosed),
       [Symbol.asyncDispose]: () => context.close(),
     };
@@ -99,9 +103,14 @@ describeWith(["chromium", "node"], "a terminal in the browser", () => {
       await terminal.tab.keyboard.type("stty size | sed s/^/size=/\n");
       await terminal.shows(/size=\d+ \d+/);
 
+      await terminal.tab.keyboard.type("echo shell=$$\n");
+      const shell = `/proc/${await terminal.shows(/shell=(\d+)/)}`;
+      expect(existsSync(shell)).toBe(true);
+
       const revoked = await run(["revoke", "--subject", "alice"], { folder: gate.folder });
       expect(revoked.exitCode).toBe(0);
       await terminal.closes();
+      await until("the shell's end", SHOWN_LIMIT_MS, () => !existsSync(shell));
       expect((await terminal.tab.reload())?.status()).toBe(401);
     },
     TEST_LIMIT_MS,
