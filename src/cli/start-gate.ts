@@ -6,7 +6,7 @@
  */
 import { version } from "../../package.json";
 import type { AdminDependencies } from "../admin/admin.ts";
-import { type AdminApi, openAdmin } from "../admin/api.ts";
+import type { AdminApi } from "../admin/api.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config, ListenAddress } from "../config/resolved.ts";
 import { type Finding, GateError } from "../errors.ts";
@@ -251,9 +251,12 @@ async function openAdminIfMine(
   own: AdminDependencies,
   team: Team | undefined,
 ): Promise<AdminApi | undefined> {
+  if (team?.hasAdmin === false) return undefined;
+  // What serves is up already and need not wait for this.
+  const { openAdmin } = await import("../admin/api.ts");
   if (team === undefined) return openAdmin(gate, own);
-  const { hasAdmin, reload, countAll } = team;
-  return hasAdmin ? openAdmin(gate, { ...own, reload, countAll }) : undefined;
+  const { reload, countAll } = team;
+  return openAdmin(gate, { ...own, reload, countAll });
 }
 
 function watchedFiles(config: Config): string[] {
