@@ -90,7 +90,8 @@ export function openKeySource(
   }
 
   async function refetch(): Promise<void> {
-    if (restoring !== undefined) {
+    // Keys that lie on disk may do; where there are others already, they did not.
+    if (restoring !== undefined && current() === undefined) {
       await restoring;
       if (current() !== undefined) return;
     }
