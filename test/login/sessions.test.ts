@@ -92,6 +92,12 @@ function setUp() {
   return { clock, store, ring, sessions, spent, revoked, begin, find };
 }
 
+function commonLength(one: string, other: string): number {
+  let length = 0;
+  while (length < one.length && one[length] === other[length]) length += 1;
+  return length;
+}
+
 describe("sessions", () => {
   test("are one and the same token until something changes", async () => {
     const { begin, find, clock } = setUp();
@@ -101,6 +107,29 @@ describe("sessions", () => {
     const renewed = await find(id);
     expect(renewed).not.toBe(token);
     expect(await find(id)).toBe(renewed as typeof token);
+  });
+
+  test("are asked for by a hash, so that a good guess takes as long as a bad one", async () => {
+    const { begin, find, store } = setUp();
+    const { id } = await begin();
+    const last = id.endsWith("A") ? "B" : "A";
+    const first = id.startsWith("A") ? "B" : "A";
+    const guesses = [`${id.slice(0, -1)}${last}`, `${first}${id.slice(1)}`, "A".repeat(43)];
+    const asked: string[] = [];
+    const { get } = store;
+    store.get = (key) => {
+      asked.push(key);
+      return get(key);
+    };
+    for (const guess of guesses) expect(await find(guess)).toBeUndefined();
+    const [there = ""] = store.values.keys();
+    expect(asked).toHaveLength(guesses.length);
+    expect(there).not.toContain(id.slice(0, 8));
+    for (const key of asked) {
+      expect(key).toStartWith("session:");
+      // Nothing that is compared on the way tells how near the guess was.
+      expect(commonLength(key, there)).toBeLessThan("session:".length + 6);
+    }
   });
 
   test("that are renewed while the store is told of them go on", async () => {
