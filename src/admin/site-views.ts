@@ -4,7 +4,7 @@
  * @module
  */
 
-import { namedPolicies } from "../config/named-policies.ts";
+import { policyNames } from "../config/named-policies.ts";
 import type { RouteConfig, UpstreamAddress } from "../config/resolved.ts";
 import type { AdminGate } from "./admin.ts";
 import { endpoint } from "./endpoint.ts";
@@ -28,7 +28,7 @@ export const policiesEndpoint = endpoint({
         cases: policy.cases.length,
         ...(policy.claims && { claims: policy.claims }),
         ...(policy.options && { options: policy.options }),
-        usedBy: namesWhere(config.routes, (route) => policyNames(route).has(policy.name)),
+        usedBy: namesWhere(config.routes, (route) => policyNames([route]).has(policy.name)),
       })).sort((a, b) => a.name.localeCompare(b.name)),
       ...(reload && { lastReload: reload }),
     };
@@ -50,7 +50,7 @@ export const routesEndpoint = endpoint({
         ...(route.match.methods && { methods: [...route.match.methods] }),
         upstreams: route.upstreams.map(upstreamWord),
         issuers: [...route.issuers],
-        policies: [...policyNames(route)],
+        policies: [...policyNames([route])],
         public: route.public,
         anyAuthenticated: route.anyAuthenticated,
         line: config.positionOf(route.path).line,
@@ -96,10 +96,6 @@ function reloadOf({ lastReload }: Pick<AdminGate, "lastReload">) {
 export function upstreamWord(address: UpstreamAddress): string {
   if (address.kind === "http") return address.origin;
   return address.kind === "unix" ? `unix:${address.socket}` : "echo";
-}
-
-function policyNames({ policies }: RouteConfig): ReadonlySet<string> {
-  return new Set(namedPolicies(policies).map(({ ref }) => ref.name));
 }
 
 function namesWhere(routes: readonly RouteConfig[], fits: (route: RouteConfig) => boolean) {

@@ -1,4 +1,4 @@
-import type { PolicyRef } from "./resolved.ts";
+import type { PolicyRef, RouteConfig } from "./resolved.ts";
 
 type NamedPolicy = {
   readonly ref: Extract<PolicyRef, { kind: "policy" }>;
@@ -9,6 +9,13 @@ type NamedPolicy = {
 /** Every policy that is named in `refs`, however deep, in the order in which they are asked. */
 export function namedPolicies(refs: readonly PolicyRef[]): readonly NamedPolicy[] {
   return refs.flatMap(namedIn);
+}
+
+/** The names of all policies that these routes ask. */
+export function policyNames(routes: readonly Pick<RouteConfig, "policies">[]): ReadonlySet<string> {
+  return new Set(
+    routes.flatMap(({ policies }) => namedPolicies(policies)).map(({ ref }) => ref.name),
+  );
 }
 
 function namedIn(ref: PolicyRef): readonly NamedPolicy[] {

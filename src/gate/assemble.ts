@@ -5,8 +5,8 @@
  * @module
  */
 import { join } from "node:path";
-import { namedPolicies } from "../config/named-policies.ts";
-import type { Config, IssuerConfig, RouteConfig, YamlPath } from "../config/resolved.ts";
+import { policyNames } from "../config/named-policies.ts";
+import type { Config, IssuerConfig, YamlPath } from "../config/resolved.ts";
 import type { Finding } from "../errors.ts";
 import { type CaseResult, runCases } from "../policy/cases.ts";
 import { compile, type Program } from "../policy/compose.ts";
@@ -57,7 +57,7 @@ export async function assemble(
     else findings.push(...program.error);
   }
 
-  const used = usedPolicies(config.routes);
+  const used = policyNames(config.routes);
   const policyHeaders = new Set<string>();
   const cases = await runCases(policies, {
     timeoutMs: config.policyTimeoutMs,
@@ -113,12 +113,6 @@ function ownOrUsed(policies: PolicySet, used: ReadonlySet<string>): ReadonlySet<
     .filter((policy) => !policy.shipped || used.has(policy.name))
     .map((policy) => policy.name);
   return new Set(names);
-}
-
-function usedPolicies(routes: readonly RouteConfig[]): ReadonlySet<string> {
-  return new Set(
-    routes.flatMap(({ policies }) => namedPolicies(policies)).map(({ ref }) => ref.name),
-  );
 }
 
 function unusedPolicies(policies: PolicySet, used: ReadonlySet<string>): Finding[] {
