@@ -11,6 +11,7 @@ import { GateError } from "../errors.ts";
 import { readings } from "../lib/path.ts";
 import { sessionCookieName } from "../login/context.ts";
 import { isOwnOrigin } from "../login/logout.ts";
+import { isSecure } from "../login/origins.ts";
 import { SIGN_OUT_AUTHOR } from "../login/sessions.ts";
 import { type Err, err, ok, type Result } from "../result.ts";
 import type { Revocation } from "../store/store.ts";
@@ -133,7 +134,7 @@ function findSession(
   missing: Err<Denial>,
 ): Result<Token, Denial> | Promise<Result<Token, Denial>> {
   if (missing.error.code !== "token_missing" || sessions === undefined) return missing;
-  const name = sessionCookieName({ secure: config.publicUrl?.startsWith("https:") === true });
+  const name = sessionCookieName({ secure: isSecure(config) });
   const id = extractSession(inquiry, route.config.credentials, name);
   if (!id.ok) return id;
   if (id.value === undefined) return missing;
@@ -176,11 +177,10 @@ function checkCrossSite(
   const isSafe = SAFE_METHODS.includes(method) && !headers.has("upgrade");
   if (isSafe) return undefined;
   const origin = headers.get("origin");
-  const secure = config.publicUrl?.startsWith("https:") === true;
   const isForeign =
     origin === null
       ? headers.get("sec-fetch-site") === "cross-site"
-      : !isOwnOrigin({ secure }, origin, inquiry);
+      : !isOwnOrigin({ secure: isSecure(config) }, origin, inquiry);
   return isForeign ? { status: 403, code: "cross_site", reason: "origin_foreign" } : undefined;
 }
 

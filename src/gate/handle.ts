@@ -181,9 +181,12 @@ async function answer(
   if (verification === undefined) return redirect;
   const signIn = redirect.headers.get("Location") ?? "";
   const elsewhere = signInElsewhere(createOrigins(site.config), inquiry, signIn);
-  const answer = verification.denied === "status" ? denied(denial, brand) : redirect;
-  const name = verification.denied === "status" ? "X-Claimgate-Login" : "Location";
-  answer.headers.set(name, elsewhere);
+  if (verification.denied !== "status") {
+    redirect.headers.set("Location", elsewhere);
+    return redirect;
+  }
+  const answer = denied(denial, brand);
+  answer.headers.set("X-Claimgate-Login", elsewhere);
   return answer;
 }
 

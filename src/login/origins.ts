@@ -35,6 +35,11 @@ const PLAIN = /^[\x21-\x5b\x5d-\x7e]+$/;
 /** Of the gate itself: whoever returned there would be sent round in a circle. */
 const RESERVED = /^\/+\.claimgate(?:\/|$)/i;
 
+/** Whether browsers come by https, so that cookies are for that alone. */
+export function isSecure({ publicUrl }: Pick<Config, "publicUrl">): boolean {
+  return publicUrl?.startsWith("https:") === true;
+}
+
 export function createOrigins(config: Pick<Config, "publicUrl" | "routes">): Origins {
   const home = new URL(config.publicUrl ?? "http://localhost");
   const port = home.port === "" ? "" : `:${home.port}`;
@@ -57,7 +62,7 @@ export function createOrigins(config: Pick<Config, "publicUrl" | "routes">): Ori
 
   return {
     public: home.origin,
-    secure: home.protocol === "https:",
+    secure: isSecure(config),
     of: ({ host }) => (servesHost(host) ? `${home.protocol}//${host}${port}` : undefined),
     readReturn(text, origin) {
       if (text.length > LONGEST_RETURN || !PLAIN.test(text)) return undefined;
