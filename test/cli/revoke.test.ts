@@ -1,7 +1,6 @@
-import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Command } from "commander";
 import { revokeCommand } from "../../src/cli/revoke.ts";
 import { tokensCommand } from "../../src/cli/tokens.ts";
 import { unrevokeCommand } from "../../src/cli/unrevoke.ts";
@@ -12,6 +11,7 @@ import { openStore } from "../../src/store/open.ts";
 import type { Revocation, Store } from "../../src/store/store.ts";
 import { tokenOf, until } from "../ledger/kit.ts";
 import { type TempFolder, tempFolder } from "../support/temp-folder.ts";
+import { runHere } from "./run-here.ts";
 
 let folder: TempFolder;
 let file: string;
@@ -62,30 +62,8 @@ const acts = async () => {
   return records.map(({ body }) => JSON.parse(body)).reverse();
 };
 
-type Outcome = { readonly out: string; readonly err: string; readonly exitCode: number };
-
-/** Runs a command in this process and keeps what it writes. */
-async function run(...args: string[]): Promise<Outcome> {
-  const written = { out: "", err: "" };
-  const keep = (to: "out" | "err") => (text: string | Uint8Array) => {
-    written[to] += text;
-    return true;
-  };
-  const out = spyOn(process.stdout, "write").mockImplementation(keep("out"));
-  const err = spyOn(process.stderr, "write").mockImplementation(keep("err"));
-  const before = process.exitCode;
-  try {
-    process.exitCode = 0;
-    const program = new Command("claimgate").exitOverride();
-    for (const register of [revokeCommand, unrevokeCommand, tokensCommand]) register(program);
-    await program.parseAsync([...args, "--config", file], { from: "user" });
-    return { ...written, exitCode: process.exitCode };
-  } finally {
-    process.exitCode = before ?? 0;
-    out.mockRestore();
-    err.mockRestore();
-  }
-}
+const run = (...args: string[]) =>
+  runHere([revokeCommand, unrevokeCommand, tokensCommand], [...args, "--config", file]);
 
 const fault = (...args: string[]) =>
   run(...args).then(

@@ -1,11 +1,11 @@
-import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Command } from "commander";
 import { decodeJwt, decodeProtectedHeader, importJWK, jwtVerify } from "jose";
 import { readClaims, tokenCommand } from "../../src/cli/token.ts";
 import { ensureDevelopmentKeys } from "../../src/identity/development-keys.ts";
+import { runHere } from "./run-here.ts";
 
 let folder: string;
 let config: string;
@@ -16,25 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-/** Runs the command and keeps what it writes. */
-async function run(...args: string[]): Promise<{ out: string; err: string }> {
-  const written = { out: "", err: "" };
-  const keep = (to: "out" | "err") => (text: string | Uint8Array) => {
-    written[to] += text;
-    return true;
-  };
-  const out = spyOn(process.stdout, "write").mockImplementation(keep("out"));
-  const err = spyOn(process.stderr, "write").mockImplementation(keep("err"));
-  try {
-    const program = new Command("claimgate").exitOverride();
-    tokenCommand(program);
-    await program.parseAsync(["token", "--config", config, ...args], { from: "user" });
-  } finally {
-    out.mockRestore();
-    err.mockRestore();
-  }
-  return written;
-}
+const run = (...args: string[]) => runHere([tokenCommand], ["token", "--config", config, ...args]);
 
 const payloadOf = async (...args: string[]) => decodeJwt((await run(...args)).out.trim());
 

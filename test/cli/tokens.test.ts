@@ -1,6 +1,5 @@
-import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { Command } from "commander";
 import { plain } from "../../src/cli/paint.ts";
 import { revokeCommand } from "../../src/cli/revoke.ts";
 import { tokenLines } from "../../src/cli/tokens/token-lines.ts";
@@ -10,6 +9,7 @@ import type { ListedToken } from "../../src/ledger/token-list.ts";
 import { openStore } from "../../src/store/open.ts";
 import type { Sighting } from "../../src/store/store.ts";
 import { type TempFolder, tempFolder } from "../support/temp-folder.ts";
+import { type Outcome, runHere } from "./run-here.ts";
 
 const OKTA = "https://acme.okta.com/oauth2/default";
 const HOUR_MS = 3_600_000;
@@ -69,30 +69,8 @@ async function stored(...sightings: readonly Partial<Sighting>[]): Promise<void>
 
 const idOf = (letter: string) => letter.repeat(22);
 
-type Outcome = { readonly out: string; readonly err: string; readonly exitCode: number };
-
-/** Runs a command in this process and keeps what it writes. */
-async function run(...args: string[]): Promise<Outcome> {
-  const written = { out: "", err: "" };
-  const keep = (to: "out" | "err") => (text: string | Uint8Array) => {
-    written[to] += text;
-    return true;
-  };
-  const out = spyOn(process.stdout, "write").mockImplementation(keep("out"));
-  const err = spyOn(process.stderr, "write").mockImplementation(keep("err"));
-  const before = process.exitCode;
-  try {
-    process.exitCode = 0;
-    const program = new Command("claimgate").exitOverride();
-    for (const register of [revokeCommand, unrevokeCommand, tokensCommand]) register(program);
-    await program.parseAsync([...args, "--config", file], { from: "user" });
-    return { ...written, exitCode: process.exitCode };
-  } finally {
-    process.exitCode = before ?? 0;
-    out.mockRestore();
-    err.mockRestore();
-  }
-}
+const run = (...args: string[]) =>
+  runHere([revokeCommand, unrevokeCommand, tokensCommand], [...args, "--config", file]);
 
 const idsOf = ({ out }: Outcome) => JSON.parse(out).map(({ id }: { id: string }) => id[0]);
 
